@@ -1,0 +1,131 @@
+// The system file as plain values: which machine, which partitions, who gets what.
+//
+// It holds what the user wrote, with the defaults filled in that need no other partition's knowledge,
+// and where each thing was written. Addresses the tool chooses itself are not here: see image/layout.hpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "abi/plan.hpp"
+#include "system/diagnostic.hpp"
+
+namespace mezzo::system {
+
+enum class Board { Pc };
+
+struct Machine {
+  Board board = Board::Pc;
+  std::uint64_t memory = 0;  // bytes of RAM
+  unsigned cpus = 0;         // processors the machine is started with
+  std::string cpu_model;     // QEMU's name; decides which CPU features guests must not use
+  std::uint32_t heartbeat_us = 0;
+  Position where, memory_where, cpus_where, cpu_model_where, heartbeat_where;
+};
+
+// A stretch of guest-physical memory, identical with the machine's under direct paging.
+struct MemoryPiece {
+  std::uint64_t base = 0;
+  std::uint64_t size = 0;
+  Position where;
+};
+
+// Either a size that the tool places, or a list of pieces that the user has placed.
+struct MemorySpec {
+  std::optional<std::uint64_t> size;
+  std::vector<MemoryPiece> pieces;
+  Position where;
+};
+
+enum class KernelFormat { Auto, BzImage, Elf, Multiboot, Raw };
+
+// Exactly one of `package` and `file` is set.
+struct KernelSpec {
+  std::string package;         // a Debian package whose dependencies lead to a kernel image
+  std::filesystem::path file;  // relative names are taken from the system file's directory
+  KernelFormat format = KernelFormat::Auto;
+  std::optional<std::uint32_t> load, entry;  // Raw only: machine addresses
+  Position where, load_where, entry_where;
+};
+
+// Either `file` is set, or an initramfs is assembled around Debian's static busybox.
+struct InitramfsSpec {
+  std::filesystem::path file;
+  bool busybox = false;
+  std::vector<std::string> modules;  // kernel modules by name; their dependencies are added
+  std::string script;                // text of a shell script that /init runs; may be empty
+  std::map<std::string, std::filesystem::path> files;  // path in the initramfs -> file of the host
+  Position where;
+};
+
+struct PortRange {
+  std::uint16_t first = 0, last = 0;
+  Position where;
+};
+
+struct IrqLine {
+  std::uint8_t line = 0;  // ISA interrupt, 0 to 15
+  Position where;
+};
+
+struct DeviceUse {
+  std::string name;  // of a device of the board (board.hpp)
+  Position where;
+};
+
+enum class Paging { Direct };
+
+struct DiskSpec {
+  std::filesystem::path file;  // raw image, attached as the first IDE disk
+  bool read_only = false;      // writes go to a temporary overlay
+  Position where;
+};
+
+struct NetworkSpec {
+  std::string mode;  // "user": QEMU's user-mode network behind an e1000
+  std::vector<std::string> forwards;  // "tcp:HOSTPORT:GUESTPORT"
+  Position where;
+};
+
+struct Partition {
+  std::string name;
+  unsigned cpu = 0;
+  MemorySpec memory;
+  KernelSpec kernel;
+  std::optional<InitramfsSpec> initramfs;
+  std::string cmdline;  // the user's own part
+  std::vector<DeviceUse> devices;
+  std::vector<PortRange> ports;
+  std::vector<IrqLine> irqs;
+  plan::InterruptController interrupts = plan::InterruptController::None;
+  Paging paging = Paging::Direct;
+  plan::FaultPolicy fault_policy = plan::FaultPolicy::Stop;
+  std::uint32_t restart_limit = 0;
+  unsigned console = 0;  // 1 to 4: COM1 to COM4; 0: none
+  std::optional<DiskSpec> disk;
+  std::optional<NetworkSpec> network;
+  Position where, name_where, cpu_where, cmdline_where, interrupts_where, console_where;
+
+  // True if `device` is among the devices this partition owns.
+  [[nodiscard]] bool owns(std::string_view device) const {
+    for (const DeviceUse& use : devices) {
+      if (use.name == device) return true;
+    }
+    return false;
+  }
+};
+
+struct System {
+  std::string file;  // as the user named it
+  std::string name;  // `name` in the file, else the file's stem
+  Machine machine;
+  std::vector<Partition> partitions;
+
+  [[nodiscard]] Location at(Position position) const { return {file, position}; }
+};
+
+}  // namespace mezzo::system
