@@ -1,7 +1,7 @@
 // The instruction decoder: prefixes, one table of opcodes, operands.
 //
-// It knows the encodings of the instructions the monitor emulates and no others; what they do is none
-// of its business. Source: Intel SDM volume 2, chapter 2 (formats) and opcode maps.
+// It knows the encodings of the instructions the monitor emulates and no others; what they do is
+// none of its business. Source: Intel SDM volume 2, chapter 2 (formats) and opcode maps.
 #include "arch/ia32/decode.hpp"
 
 #include <array>
@@ -12,12 +12,12 @@ namespace {
 
 // Which ModRM byte a row of the table wants.
 enum class Select : std::uint8_t {
-  NoModRm,        // the opcode has none
-  Any,            // any
-  Memory,         // any that addresses memory
-  Extension,      // ModRM.reg == value
+  NoModRm,          // the opcode has none
+  Any,              // any
+  Memory,           // any that addresses memory
+  Extension,        // ModRM.reg == value
   ExtensionMemory,  // ModRM.reg == value, addressing memory
-  Exact,          // the whole byte == value
+  Exact,            // the whole byte == value
 };
 
 // Which operands follow.
@@ -136,7 +136,7 @@ class Cursor {
  public:
   explicit constexpr Cursor(std::span<const std::uint8_t> bytes)
       : bytes_(bytes.first(bytes.size() < kMaxInstructionLength ? bytes.size()
-                                                                 : kMaxInstructionLength)) {}
+                                                                : kMaxInstructionLength)) {}
 
   constexpr std::uint8_t u8() {
     if (next_ == bytes_.size()) {
@@ -170,10 +170,10 @@ class Cursor {
 };
 
 struct Prefixes {
-  bool operand = false;  // 66
-  bool address = false;  // 67
-  bool lock = false;     // F0
-  bool repeat = false;   // F2 or F3
+  bool operand = false;            // 66
+  bool address = false;            // 67
+  bool lock = false;               // F0
+  bool repeat = false;             // F2 or F3
   std::optional<Segment> segment;  // the last one counts
 };
 
@@ -193,18 +193,39 @@ std::uint8_t read_prefixes(Cursor& in, Prefixes& prefixes) {
   for (;;) {
     const std::uint8_t byte = in.u8();
     switch (byte) {
-      case 0x26: prefixes.segment = Segment::Es; break;
-      case 0x2e: prefixes.segment = Segment::Cs; break;
-      case 0x36: prefixes.segment = Segment::Ss; break;
-      case 0x3e: prefixes.segment = Segment::Ds; break;
-      case 0x64: prefixes.segment = Segment::Fs; break;
-      case 0x65: prefixes.segment = Segment::Gs; break;
-      case 0x66: prefixes.operand = true; break;
-      case 0x67: prefixes.address = true; break;
-      case 0xf0: prefixes.lock = true; break;
+      case 0x26:
+        prefixes.segment = Segment::Es;
+        break;
+      case 0x2e:
+        prefixes.segment = Segment::Cs;
+        break;
+      case 0x36:
+        prefixes.segment = Segment::Ss;
+        break;
+      case 0x3e:
+        prefixes.segment = Segment::Ds;
+        break;
+      case 0x64:
+        prefixes.segment = Segment::Fs;
+        break;
+      case 0x65:
+        prefixes.segment = Segment::Gs;
+        break;
+      case 0x66:
+        prefixes.operand = true;
+        break;
+      case 0x67:
+        prefixes.address = true;
+        break;
+      case 0xf0:
+        prefixes.lock = true;
+        break;
       case 0xf2:
-      case 0xf3: prefixes.repeat = true; break;
-      default: return byte;
+      case 0xf3:
+        prefixes.repeat = true;
+        break;
+      default:
+        return byte;
     }
   }
 }
@@ -212,11 +233,16 @@ std::uint8_t read_prefixes(Cursor& in, Prefixes& prefixes) {
 constexpr bool selects(const Row& row, ModRm modrm) {
   switch (row.select) {
     case Select::NoModRm:
-    case Select::Any: return true;
-    case Select::Memory: return !modrm.is_register();
-    case Select::Extension: return modrm.reg() == row.value;
-    case Select::ExtensionMemory: return modrm.reg() == row.value && !modrm.is_register();
-    case Select::Exact: return modrm.byte == row.value;
+    case Select::Any:
+      return true;
+    case Select::Memory:
+      return !modrm.is_register();
+    case Select::Extension:
+      return modrm.reg() == row.value;
+    case Select::ExtensionMemory:
+      return modrm.reg() == row.value && !modrm.is_register();
+    case Select::Exact:
+      return modrm.byte == row.value;
   }
   return false;
 }
@@ -237,14 +263,8 @@ void read_memory16(Cursor& in, ModRm modrm, MemoryOperand& memory) {
     std::uint8_t base;
     std::optional<std::uint8_t> index;
   };
-  constexpr std::array<Registers, 8> kRegisters{{{kBx, kSi},
-                                                 {kBx, kDi},
-                                                 {kBp, kSi},
-                                                 {kBp, kDi},
-                                                 {kSi, {}},
-                                                 {kDi, {}},
-                                                 {kBp, {}},
-                                                 {kBx, {}}}};
+  constexpr std::array<Registers, 8> kRegisters{
+      {{kBx, kSi}, {kBx, kDi}, {kBp, kSi}, {kBp, kDi}, {kSi, {}}, {kDi, {}}, {kBp, {}}, {kBx, {}}}};
   if (modrm.mod() == 0 && modrm.rm() == 6) {
     memory.displacement = in.s16();
     return;
@@ -298,9 +318,12 @@ MemoryOperand string_memory(Op op, const Prefixes& prefixes, bool address16) {
 // Registers that do not exist raise #UD, not #GP: nothing for us.
 constexpr bool exists(const Row& row, std::uint8_t reg) {
   switch (row.form) {
-    case Form::ControlRegister: return reg == 0 || (reg >= 2 && reg <= 4);
-    case Form::SegmentAndWord: return reg <= number(Segment::Gs) && reg != number(Segment::Cs);
-    default: return true;
+    case Form::ControlRegister:
+      return reg == 0 || (reg >= 2 && reg <= 4);
+    case Form::SegmentAndWord:
+      return reg <= number(Segment::Gs) && reg != number(Segment::Cs);
+    default:
+      return true;
   }
 }
 
@@ -316,14 +339,17 @@ void read_register_or_memory(Cursor& in, ModRm modrm, const Prefixes& prefixes, 
 void read_operands(Cursor& in, const Row& row, ModRm modrm, const Prefixes& prefixes,
                    bool address16, Instruction& instruction) {
   switch (row.form) {
-    case Form::None: break;
+    case Form::None:
+      break;
     case Form::ControlRegister:
     case Form::DebugRegister:
       instruction.operand_size = 4;
       instruction.reg = modrm.reg();
       instruction.rm = modrm.rm();
       break;
-    case Form::SegmentAndWord: instruction.reg = modrm.reg(); [[fallthrough]];
+    case Form::SegmentAndWord:
+      instruction.reg = modrm.reg();
+      [[fallthrough]];
     case Form::Word:
       instruction.operand_size = 2;
       read_register_or_memory(in, modrm, prefixes, address16, instruction);
@@ -339,9 +365,15 @@ void read_operands(Cursor& in, const Row& row, ModRm modrm, const Prefixes& pref
       instruction.immediate = instruction.operand_size == 2 ? in.u16() : in.u32();
       instruction.selector = in.u16();
       break;
-    case Form::SegmentInOpcode: instruction.reg = row.detail; break;
-    case Form::Immediate8: instruction.immediate = in.u8(); break;
-    case Form::Immediate16: instruction.immediate = in.u16(); break;
+    case Form::SegmentInOpcode:
+      instruction.reg = row.detail;
+      break;
+    case Form::Immediate8:
+      instruction.immediate = in.u8();
+      break;
+    case Form::Immediate16:
+      instruction.immediate = in.u16();
+      break;
     case Form::PortImmediate:
     case Form::PortInDx:
     case Form::String:

@@ -1,9 +1,9 @@
 // Decoder for the instructions that reach the monitor by #GP (or, from user mode, by an I/O check).
 //
-// It answers one question: which privileged instruction do these bytes spell, how long is it, and what
-// are its operands. It computes no address and touches no memory but the bytes it is given; whatever is
-// not in its table is `Op::Other`, which the monitor reflects to the guest. Source: Intel SDM volume 2,
-// opcode maps.
+// It answers one question: which privileged instruction do these bytes spell, how long is it, and
+// what are its operands. It computes no address and touches no memory but the bytes it is given;
+// whatever is not in its table is `Op::Other`, which the monitor reflects to the guest. Source:
+// Intel SDM volume 2, opcode maps.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,8 @@ enum class Op : std::uint8_t {
   Sti,
   MovToSeg,        // reg: segment register, operand: rm or memory, 16 bits
   PopSeg,          // reg: segment register
-  LoadFarPointer,  // LDS, LES, LSS, LFS, LGS: segment: segment register, reg: general register, memory
+  LoadFarPointer,  // LDS, LES, LSS, LFS, LGS: segment: segment register, reg: general register,
+                   // memory
   FarJump,         // direct: selector and immediate; or memory (m16:32)
   FarCall,         // likewise
   FarReturn,       // immediate: bytes to release
@@ -61,8 +62,8 @@ enum class Segment : std::uint8_t { Es = 0, Cs, Ss, Ds, Fs, Gs };
 struct MemoryOperand {
   std::optional<std::uint8_t> base{};   // general register 0 to 7
   std::optional<std::uint8_t> index{};  // general register 0 to 7, never 4
-  std::uint8_t scale = 0;             // 0 to 3
-  std::uint32_t displacement = 0;     // sign-extended
+  std::uint8_t scale = 0;               // 0 to 3
+  std::uint32_t displacement = 0;       // sign-extended
   bool address16 = false;
   Segment segment = Segment::Ds;  // after default (SS for ESP/EBP/BP bases) and override
 
@@ -77,7 +78,7 @@ struct Instruction {
   std::uint8_t rm = 0;            // ModRM.rm, when the operand is a register
   std::optional<MemoryOperand> memory{};
   std::uint32_t immediate = 0;
-  std::uint16_t selector = 0;  // direct far transfers
+  std::uint16_t selector = 0;     // direct far transfers
   Segment segment = Segment::Ds;  // LoadFarPointer's target; source segment of OUTS after override
   bool port_in_dx = false;
   bool rep = false;   // REP or REPNE, which INS and OUTS do not tell apart
