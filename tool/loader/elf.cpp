@@ -1,0 +1,131 @@
+// Reads ELF32 executables for IA-32, plain and with a multiboot 1 header.
+//
+// Sources: the System V ABI (Intel386 supplement) and the Multiboot Specification 0.6.96, section 3.1.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "loader/bytes.hpp"
+#include "loader/kernel.hpp"
+
+namespace mezzo::loader {
+namespace {
+
+constexpr std::size_t kHeaderSize = 52;
+constexpr std::size_t kProgramHeaderSize = 32;
+constexpr std::uint8_t kClass32 = 1;
+constexpr std::uint8_t kLittleEndian = 1;
+constexpr std::uint16_t kExecutable = 2;
+constexpr std::uint16_t kMachine386 = 3;
+constexpr std::uint32_t kLoadable = 1;
+
+Problem damaged() {
+  return {"the ELF file is truncated or damaged", "build or copy the file again"};
+}
+
+std::optional<Problem> check_header(ByteView bytes) {
+  if (bytes.size() < kHeaderSize) return damaged();
+  if (bytes[4] != kClass32) {
+    return Problem{"a 64-bit kernel is not supported yet (ELF64)", "build it for 32-bit x86"};
+  }
+  if (bytes[5] != kLittleEndian || get<std::uint16_t>(bytes, 18) != kMachine386) {
+    return Problem{"the ELF file is not for 32-bit x86", "build it for i386"};
+  }
+  if (get<std::uint16_t>(bytes, 16) != kExecutable) {
+    return Problem{"the ELF file is not an executable with fixed addresses",
+                   "link it statically, without -pie"};
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<Segment>> read_segments(ByteView bytes) {
+  const std::size_t table = get<std::uint32_t>(bytes, 28);
+  const std::size_t entry_size = get<std::uint16_t>(bytes, 42);
+  const std::size_t count = get<std::uint16_t>(bytes, 44);
+  if (entry_size < kProgramHeaderSize || table + entry_size * count > bytes.size()) {
+    return std::unexpected(damaged());
+  }
+  std::vector<Segment> segments;
+  for (std::size_t i = 0; i < count; ++i) {
+    const ByteView header = bytes.subspan(table + i * entry_size, kProgramHeaderSize);
+    if (get<std::uint32_t>(header, 0) != kLoadable) continue;
+    const std::size_t offset = get<std::uint32_t>(header, 4);
+    const auto address = get<std::uint32_t>(header, 12);
+    const auto file_size = get<std::uint32_t>(header, 16);
+    const auto memory_size = get<std::uint32_t>(header, 20);
+    if (memory_size == 0) continue;
+    if (offset + file_size > bytes.size() || file_size > memory_size ||
+        memory_size > 0xffffffffU - address) {
+      return std::unexpected(damaged());
+    }
+    segments.push_back({address, bytes.subspan(offset, file_size), memory_size});
+  }
+  if (segments.empty()) {
+    return std::unexpected(
+        Problem{"the ELF file has nothing to load", "link it as an executable, not as an object"});
+  }
+  return segments;
+}
+
+}  // namespace
+
+std::optional<std::size_t> find_multiboot_header(ByteView bytes) {
+  constexpr std::uint32_t kMagic = 0x1badb002;
+  const std::size_t end = std::min<std::size_t>(bytes.size(), 8192);
+  for (std::size_t at = 0; at + 12 <= end; at += 4) {
+    if (get<std::uint32_t>(bytes, at) != kMagic) continue;
+    const std::uint32_t sum = kMagic + get<std::uint32_t>(bytes, at + 4) +
+                              get<std::uint32_t>(bytes, at + 8);
+    if (sum == 0) return at;
+  }
+  return std::nullopt;
+}
+
+Result<KernelImage> read_elf(ByteView bytes) {
+  if (auto problem = check_header(bytes)) return std::unexpected(*problem);
+  auto segments = read_segments(bytes);
+  if (!segments) return std::unexpected(segments.error());
+  KernelImage kernel;
+  kernel.format = system::KernelFormat::Elf;
+  kernel.segments = std::move(*segments);
+  kernel.entry = get<std::uint32_t>(bytes, 24);
+  const bool inside = std::ranges::any_of(kernel.segments, [&kernel](const Segment& segment) {
+    return kernel.entry >= segment.address && kernel.entry - segment.address < segment.memory_size;
+  });
+  if (!inside) {
+    return std::unexpected(Problem{
+        fmt::format("the ELF file's entry {:#x} is in none of its segments", kernel.entry),
+        "link it so that the entry is a physical address (p_vaddr = p_paddr)"});
+  }
+  kernel.summary = fmt::format("ELF, {} segments", kernel.segments.size());
+  return kernel;
+}
+
+Result<KernelImage> read_multiboot(ByteView bytes) {
+  const auto header = find_multiboot_header(bytes);
+  if (!header) {
+    return std::unexpected(Problem{"the file has no multiboot header in its first 8 KiB",
+                                   "say format = \"elf\", or link the header to the front"});
+  }
+  const auto flags = get<std::uint32_t>(bytes, *header + 4);
+  constexpr std::uint32_t kUnderstood = 0x3;      // page-aligned modules, memory information
+  constexpr std::uint32_t kAddressFields = 1U << 16;
+  constexpr std::uint32_t kMustUnderstand = 0xffff;
+  if ((flags & kMustUnderstand & ~kUnderstood) != 0) {
+    return std::unexpected(
+        Problem{fmt::format("the multiboot header asks for what a partition lacks (flags {:#x})",
+                            flags),
+                "ask only for memory information and aligned modules (bits 0 and 1)"});
+  }
+  if ((flags & kAddressFields) != 0) {
+    return std::unexpected(Problem{"multiboot address fields (bit 16) are not supported",
+                                   "clear bit 16: the ELF program headers are used"});
+  }
+  auto kernel = read_elf(bytes);
+  if (!kernel) return kernel;
+  kernel->format = system::KernelFormat::Multiboot;
+  kernel->summary = "multiboot " + kernel->summary;
+  return kernel;
+}
+
+}  // namespace mezzo::loader

@@ -1,0 +1,90 @@
+// Chooses the reader for a kernel's format; raw images are read here.
+#include "loader/kernel.hpp"
+
+#include <fmt/format.h>
+
+#include "loader/bytes.hpp"
+
+namespace mezzo::loader {
+namespace {
+
+using system::KernelFormat;
+
+std::string_view name_of(KernelFormat format) {
+  switch (format) {
+    case KernelFormat::Auto:
+      return "auto";
+    case KernelFormat::BzImage:
+      return "bzimage";
+    case KernelFormat::Elf:
+      return "elf";
+    case KernelFormat::Multiboot:
+      return "multiboot";
+    case KernelFormat::Raw:
+      return "raw";
+  }
+  return "?";
+}
+
+Result<KernelImage> read_raw(ByteView bytes, const system::KernelSpec& spec) {
+  const std::uint32_t load = spec.load.value_or(0);
+  const std::uint32_t entry = spec.entry.value_or(0);
+  if (bytes.empty() || bytes.size() > 0xffffffffU - load) {
+    return std::unexpected(Problem{
+        fmt::format("a raw image of {} bytes does not fit at {:#x}", bytes.size(), load),
+        "give a 'load' address with room for it below 4 GiB"});
+  }
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  if (entry < load || entry - load >= size) {
+    return std::unexpected(
+        Problem{fmt::format("entry {:#x} is outside the image at {:#x}-{:#x}", entry, load,
+                            load + size - 1),
+                "give the address of the first instruction inside the image"});
+  }
+  KernelImage image;
+  image.format = KernelFormat::Raw;
+  image.segments.push_back({load, bytes, size});
+  image.entry = entry;
+  image.summary = fmt::format("raw image, {} bytes", size);
+  return image;
+}
+
+}  // namespace
+
+KernelFormat detect_format(ByteView bytes) {
+  if (bytes.size() > 0x206 && get<std::uint32_t>(bytes, 0x202) == 0x53726448) {  // "HdrS"
+    return KernelFormat::BzImage;
+  }
+  if (bytes.size() >= 4 && get<std::uint32_t>(bytes, 0) == 0x464c457f) {  // "\x7fELF"
+    return find_multiboot_header(bytes) ? KernelFormat::Multiboot : KernelFormat::Elf;
+  }
+  return KernelFormat::Raw;
+}
+
+Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec) {
+  if (spec.format == KernelFormat::Raw) return read_raw(bytes, spec);
+  const KernelFormat found = detect_format(bytes);
+  if (found == KernelFormat::Raw) {
+    return std::unexpected(
+        Problem{bytes.empty() ? "the kernel file is empty"
+                              : "this is no kernel: neither a bzImage nor an ELF file",
+                "name a kernel file, or say format = \"raw\" with 'load' and 'entry'"});
+  }
+  const bool elf_wanted = spec.format == KernelFormat::Elf && found == KernelFormat::Multiboot;
+  if (spec.format != KernelFormat::Auto && spec.format != found && !elf_wanted) {
+    return std::unexpected(Problem{fmt::format("the kernel is {}, not {} as the system file says",
+                                               name_of(found), name_of(spec.format)),
+                                   "correct 'format', or remove it to have it detected"});
+  }
+  if (elf_wanted) return read_elf(bytes);
+  switch (found) {
+    case KernelFormat::BzImage:
+      return read_bzimage(bytes);
+    case KernelFormat::Multiboot:
+      return read_multiboot(bytes);
+    default:
+      return read_elf(bytes);
+  }
+}
+
+}  // namespace mezzo::loader

@@ -1,0 +1,72 @@
+// Takes kernel files apart: what has to be copied where, and how the kernel wants to be started.
+//
+// The formats are bzImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel that this
+// monitor cannot run (64-bit, PAE), is refused with a reason. Nothing here chooses an address.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "system/model.hpp"
+
+namespace mezzo::loader {
+
+using ByteView = std::span<const std::uint8_t>;
+
+// Why a file was refused. The caller knows which file and where it was named.
+struct Problem {
+  std::string what;
+  std::string remedy;
+};
+
+template <class T>
+using Result = std::expected<T, Problem>;
+
+// A part of a kernel that has a fixed address.
+struct Segment {
+  std::uint32_t address;
+  ByteView file;  // into the kernel's bytes
+  std::uint32_t memory_size;  // >= file.size(); the rest is zero
+};
+
+// What a bzImage's setup header says (Documentation/arch/x86/boot.rst).
+struct LinuxImage {
+  std::string version;
+  std::uint16_t protocol = 0;
+  bool relocatable = false;
+  std::uint32_t alignment = 0;        // of the load address
+  std::uint32_t preferred_address = 0;
+  std::uint32_t init_size = 0;        // memory needed from the load address on
+  std::uint32_t initrd_max = 0;       // highest address of an initramfs' last byte
+  std::uint32_t cmdline_max = 0;      // bytes without the terminating zero
+  ByteView setup_header;              // file offset 0x1f1 up to the header's end
+  ByteView payload;                   // the protected-mode part
+};
+
+struct KernelImage {
+  system::KernelFormat format = system::KernelFormat::Auto;
+  LinuxImage linux_image;         // BzImage only
+  std::vector<Segment> segments;  // all others
+  std::uint32_t entry = 0;        // all others
+  std::string summary;            // for reports
+};
+
+// `bytes` must outlive the result. `spec` gives the format the user asked for and, for raw images,
+// the load and entry addresses.
+[[nodiscard]] Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec);
+
+// The format that the bytes themselves show; Raw if none is recognized.
+[[nodiscard]] system::KernelFormat detect_format(ByteView bytes);
+
+// One format each. They are declared here for their tests; read_kernel() chooses.
+[[nodiscard]] Result<KernelImage> read_bzimage(ByteView bytes);
+[[nodiscard]] Result<KernelImage> read_elf(ByteView bytes);
+[[nodiscard]] Result<KernelImage> read_multiboot(ByteView bytes);
+
+// Offset of a valid multiboot 1 header in the file's first 8 KiB, or nothing.
+[[nodiscard]] std::optional<std::size_t> find_multiboot_header(ByteView bytes);
+
+}  // namespace mezzo::loader

@@ -1,0 +1,54 @@
+// The boards' descriptions.
+#include "system/board.hpp"
+
+namespace mezzo::system {
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+
+constexpr std::uint8_t kPciIrqs[] = {10, 11};
+constexpr std::uint8_t kRtcIrqs[] = {8};
+constexpr std::uint8_t kIdeIrqs[] = {14, 15};
+constexpr BoardPorts kPciPorts[] = {{0xcf8, 0xcff}};
+constexpr BoardPorts kRtcPorts[] = {{0x70, 0x71}};
+constexpr BoardPorts kIdePorts[] = {{0x1f0, 0x1f7}, {0x3f6, 0x3f6}, {0x170, 0x177}, {0x376, 0x376}};
+
+constexpr BoardDevice kPcDevices[] = {
+    {"pci", "PCI configuration space and bus", false, std::nullopt, kPciIrqs, kPciPorts},
+    {"rtc", "real-time clock and its alarm interrupt", false, std::nullopt, kRtcIrqs, kRtcPorts},
+    {"e1000", "Intel e1000 network card at 00:03.0", true, std::uint16_t{3 << 3}, {}, {}},
+    {"ide", "PIIX3 IDE controller at 00:01.1", true, std::uint16_t{1 << 3 | 1}, kIdeIrqs, kIdePorts},
+};
+
+constexpr BoardInfo kPc = {
+    .name = "pc",
+    .max_cpus = plan::kMaxPartitions,
+    .min_memory = 16 * kMiB,
+    .max_memory = 3072 * kMiB,
+    .firmware_top = 1 * kMiB,
+    .io_apic_address = 0xfec00000,
+    .local_apic_address = 0xfee00000,
+    .pci_window_end = 0xfebfffff,
+    .pirq = {10, 10, 11, 11},
+    .uarts = {{{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}}},
+    .devices = kPcDevices,
+};
+
+}  // namespace
+
+const BoardDevice* BoardInfo::find(std::string_view device) const {
+  for (const BoardDevice& candidate : devices) {
+    if (candidate.name == device) return &candidate;
+  }
+  return nullptr;
+}
+
+const BoardInfo& board_info(Board board) {
+  switch (board) {
+    case Board::Pc:
+      return kPc;
+  }
+  return kPc;
+}
+
+}  // namespace mezzo::system
