@@ -11,7 +11,8 @@ namespace mezzo::command {
 using Action = std::function<int()>;
 
 // Parses the arguments, runs the chosen command and reports its errors on stderr.
-// Returns the exit status: 0 done, 1 a failure explained on stderr, 2 wrong arguments, 128+n signal n.
+// Returns the exit status: 0 done, 1 a failure explained on stderr, 2 wrong arguments, 128+n signal
+// n.
 int main(int argc, char** argv);
 
 }  // namespace mezzo::command

@@ -1,0 +1,247 @@
+// Configuration and invocation of apt-get and apt-cache behind apt.hpp.
+#include "fetch/apt.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/process.hpp"
+
+namespace mezzo::fetch {
+
+namespace {
+
+constexpr std::string_view kDefaultMirror = "http://deb.debian.org/debian";
+constexpr char kKeyring[] = "/usr/share/keyrings/debian-archive-keyring.gpg";
+constexpr int kAttempts = 3;
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// The lines of apt's output in which it gives reasons.
+std::string reasons(std::string_view output) {
+  std::string text;
+  while (!output.empty()) {
+    const std::string_view line = output.substr(0, output.find('\n'));
+    if (line.starts_with("E: ") || line.starts_with("W: ") || line.starts_with("  ")) {
+      text += fmt::format("\n    {}", line);
+    }
+    output.remove_prefix(std::min(output.size(), line.size() + 1));
+  }
+  return text;
+}
+
+std::string remedy_for(std::string_view output, const std::filesystem::path& directory) {
+  if (contains(output, "No space left on device") || contains(output, "enough free space")) {
+    return fmt::format("The disk that holds {} is full: free some space, or set XDG_CACHE_HOME.",
+                       directory.string());
+  }
+  if (contains(output, "NO_PUBKEY") || contains(output, "not signed")) {
+    return "Install or update the package debian-archive-keyring.";
+  }
+  return "Check the network connection and the proxy (apt's Acquire::http::Proxy is used).\n"
+         "  With packages fetched once before, no network is needed.";
+}
+
+// The value of `field` in a stanza, or nothing.
+std::optional<std::string_view> field_of(std::string_view stanza, std::string_view field) {
+  while (!stanza.empty()) {
+    const std::string_view line = stanza.substr(0, stanza.find('\n'));
+    if (line.empty()) break;
+    if (line.starts_with(field) && line.substr(field.size()).starts_with(": ")) {
+      return line.substr(field.size() + 2);
+    }
+    stanza.remove_prefix(std::min(stanza.size(), line.size() + 1));
+  }
+  return std::nullopt;
+}
+
+// "a (>= 1), b | c" -> {"a", "b"}
+std::vector<std::string> dependency_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const std::string_view item = text.substr(0, text.find(','));
+    const auto start = item.find_first_not_of(' ');
+    if (start != std::string_view::npos) {
+      names.emplace_back(item.substr(start, item.find_first_of(" :(|", start) - start));
+    }
+    text.remove_prefix(std::min(text.size(), item.size() + 1));
+  }
+  return names;
+}
+
+// Turns apt's status line "dlstatus:1:45.3:Retrieving..." into a percentage, others into nothing.
+std::optional<int> download_percent(std::string_view line) {
+  if (!line.starts_with("dlstatus:")) return std::nullopt;
+  const auto start = line.find(':', sizeof("dlstatus:") - 1);
+  if (start == std::string_view::npos) return std::nullopt;
+  int percent = 0;
+  const auto number = line.substr(start + 1);
+  const auto result = std::from_chars(number.data(), number.data() + number.size(), percent);
+  return result.ec == std::errc{} ? std::optional(percent) : std::nullopt;
+}
+
+}  // namespace
+
+std::string bookworm_mirror(std::string_view print_uris) {
+  constexpr std::string_view kEnd = "/dists/bookworm/InRelease'";
+  const auto end = print_uris.find(kEnd);
+  if (end == std::string_view::npos) return std::string(kDefaultMirror);
+  const auto quote = print_uris.rfind('\'', end);
+  if (quote == std::string_view::npos) return std::string(kDefaultMirror);
+  return std::string(print_uris.substr(quote + 1, end - quote - 1));
+}
+
+IndexEntry parse_stanza(std::string_view text) {
+  const auto required = [&](std::string_view field) {
+    const auto value = field_of(text, field);
+    if (!value) {
+      throw UserError(fmt::format("the package index has an entry without the field {}", field),
+                      "Fetch it anew: mezzo fetch --update SYSTEM.toml");
+    }
+    return std::string(*value);
+  };
+  return {.name = required("Package"),
+          .version = required("Version"),
+          .sha256 = required("SHA256"),
+          .depends = dependency_names(field_of(text, "Depends").value_or(""))};
+}
+
+Apt::Apt(std::filesystem::path directory, Progress progress)
+    : directory_(std::move(directory)), progress_(std::move(progress)) {
+  if (base::find_program("apt-get").empty()) {
+    throw UserError("there is no apt-get on this machine",
+                    "Guests come from Debian packages; run Mezzo on Debian, or name kernel files "
+                    "in the system file.");
+  }
+  if (!std::filesystem::exists(kKeyring)) {
+    throw UserError(fmt::format("{} is missing", kKeyring),
+                    "Install it: apt-get install debian-archive-keyring");
+  }
+}
+
+void Apt::write_configuration() {
+  for (const char* part : {"state/lists/partial", "cache/archives/partial"}) {
+    base::make_directory(directory_ / part);
+  }
+  if (!std::filesystem::exists(directory_ / "state/status")) {
+    base::write_file(directory_ / "state/status", "");
+  }
+  const std::string uris = base::run({.argv = {"apt-get", "--print-uris", "-o",
+                                               "Dir::State::Lists=/nonexistent", "update"},
+                                      .directory = {},
+                                      .environment = {}})
+                               .output;
+  const std::string mirror = bookworm_mirror(uris);
+  std::string sources;
+  for (const char* suite : {"bookworm", "bookworm-updates"}) {
+    sources += fmt::format("deb [arch=i386 signed-by={}] {} {} main\n", kKeyring, mirror, suite);
+  }
+  base::write_file(directory_ / "sources.list", sources);
+
+  // Of the system's configuration only how to reach the network is taken over.
+  const std::string acquire =
+      base::run({.argv = {"apt-config", "dump", "Acquire"}, .directory = {}, .environment = {}})
+          .output;
+  base::write_file(directory_ / "apt.conf",
+                   fmt::format("Dir::Etc::main \"/dev/null\";\n"
+                               "Dir::Etc::parts \"/dev/null\";\n"
+                               "Dir::Etc::sourcelist \"{0}/sources.list\";\n"
+                               "Dir::Etc::sourceparts \"/dev/null\";\n"
+                               "Dir::Etc::preferences \"/dev/null\";\n"
+                               "Dir::Etc::preferencesparts \"/dev/null\";\n"
+                               "Dir::State \"{0}/state\";\n"
+                               "Dir::State::status \"{0}/state/status\";\n"
+                               "Dir::Cache \"{0}/cache\";\n"
+                               "Dir::Log \"{0}\";\n"
+                               "APT::Architecture \"i386\";\n"
+                               "APT::Architectures {{ \"i386\"; }};\n"
+                               "APT::Sandbox::User \"\";\n"
+                               "APT::Update::Error-Mode \"any\";\n"
+                               "Acquire::Languages \"none\";\n"
+                               "{1}",
+                               directory_.string(), acquire));
+}
+
+Apt::Outcome Apt::apt(const std::vector<std::string>& arguments, std::string_view what,
+                      const std::filesystem::path& directory) {
+  const base::Command command = {
+      .argv = arguments,
+      .directory = directory,
+      .environment = {{"APT_CONFIG", (directory_ / "apt.conf").string()}, {"LC_ALL", "C.UTF-8"}}};
+  base::Finished finished = base::run(command, [&](std::string_view line) {
+    if (const auto percent = download_percent(line)) progress_(what, *percent);
+  });
+  return {finished.status, std::move(finished.output)};
+}
+
+void Apt::update(bool force) {
+  const auto lists = directory_ / "state/lists";
+  const auto has_index = [&] {
+    std::error_code error;
+    return std::ranges::any_of(std::filesystem::directory_iterator(lists, error), [](auto& file) {
+      return contains(file.path().filename().string(), "_bookworm_main_binary-i386_Packages");
+    });
+  };
+  write_configuration();
+  if (!force && has_index()) return;
+  progress_("fetching the package index", 0);
+  const Outcome outcome =
+      apt({"apt-get", "-q", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "update"},
+          "fetching the package index", {});
+  if (outcome.status == 0) return;
+  throw UserError(fmt::format("the package index of Debian bookworm (i386) could not be fetched, "
+                              "and what is needed is not in the cache{}",
+                              reasons(outcome.output)),
+                  remedy_for(outcome.output, directory_));
+}
+
+IndexEntry Apt::show(const std::string& package) {
+  const Outcome outcome = apt({"apt-cache", "show", "--no-all-versions", package}, "", {});
+  if (outcome.status != 0 || !outcome.output.starts_with("Package: ")) {
+    throw UserError(
+        fmt::format("there is no package '{}' for i386 in Debian bookworm", package),
+        "Correct its name in the system file, or refresh the index: mezzo fetch --update");
+  }
+  return parse_stanza(outcome.output);
+}
+
+std::filesystem::path Apt::download(IndexEntry& entry, const std::filesystem::path& directory) {
+  Outcome outcome{};
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    const std::string what = fmt::format("fetching {} {}", entry.name, entry.version);
+    progress_(what, 0);
+    outcome = apt({"apt-get", "-q", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3",
+                   "download", fmt::format("{}={}", entry.name, entry.version)},
+                  what, directory);
+    if (outcome.status == 0) {
+      for (const auto& file : std::filesystem::directory_iterator(directory)) {
+        const std::string name = file.path().filename().string();
+        if (name.starts_with(entry.name + "_") && name.ends_with(".deb")) return file.path();
+      }
+    }
+    // "404" and checksums that differ are what a mirror shows that has moved on since the index
+    // came.
+    if (!contains(outcome.output, " 404 ") && !contains(outcome.output, "Hash Sum mismatch") &&
+        !contains(outcome.output, "File has unexpected size")) {
+      break;
+    }
+    progress_(fmt::format("{} is no longer on the mirror as the index says; refreshing the index",
+                          entry.name),
+              -1);
+    update(true);
+    entry = show(entry.name);
+  }
+  throw UserError(fmt::format("the package {} {} could not be fetched{}", entry.name, entry.version,
+                              reasons(outcome.output)),
+                  remedy_for(outcome.output, directory_));
+}
+
+}  // namespace mezzo::fetch

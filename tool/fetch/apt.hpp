@@ -1,0 +1,61 @@
+// apt with a private state: finds and downloads Debian packages for i386 without touching the
+// system's package database, sources or architectures. Keeps no packages; package_cache.hpp does.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mezzo::fetch {
+
+// What the package index says of a package.
+struct IndexEntry {
+  std::string name;
+  std::string version;
+  std::string sha256;                // of the .deb
+  std::vector<std::string> depends;  // names only, first alternatives, in order
+};
+
+// How a download's progress is shown: `what` is being done and `percent` of it, -1 if unknown.
+using Progress = std::function<void(std::string_view what, int percent)>;
+
+// The mirror of Debian bookworm that the text of `apt-get --print-uris update` names, or
+// deb.debian.org if it names none.
+[[nodiscard]] std::string bookworm_mirror(std::string_view print_uris);
+
+// The first stanza of the output of `apt-cache show`. Throws UserError if a field is missing.
+[[nodiscard]] IndexEntry parse_stanza(std::string_view text);
+
+class Apt {
+ public:
+  // `directory` holds the private state; it is made if absent.
+  Apt(std::filesystem::path directory, Progress progress);
+
+  // Fetches the package index if there is none yet, or in any case if `force`.
+  // Throws UserError if there is no usable index afterwards.
+  void update(bool force);
+
+  // The newest version in the index. Throws UserError if there is no such package.
+  [[nodiscard]] IndexEntry show(const std::string& package);
+
+  // Downloads `entry`'s .deb into `directory`, checked against the index by apt, and returns its
+  // path. If the mirror no longer has what the index says, the index is refreshed, and what `entry`
+  // has become there is downloaded (and `entry` updated). Throws UserError.
+  std::filesystem::path download(IndexEntry& entry, const std::filesystem::path& directory);
+
+ private:
+  struct Outcome {
+    int status;
+    std::string output;
+  };
+  Outcome apt(const std::vector<std::string>& arguments, std::string_view what,
+              const std::filesystem::path& directory);
+  void write_configuration();
+
+  std::filesystem::path directory_;
+  Progress progress_;
+};
+
+}  // namespace mezzo::fetch

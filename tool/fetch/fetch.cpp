@@ -1,0 +1,97 @@
+// The order of work behind fetch.hpp: packages once each, then kernels, then initramfs.
+#include "fetch/fetch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/sha256.hpp"
+#include "fetch/initramfs.hpp"
+#include "fetch/package_cache.hpp"
+
+namespace mezzo::fetch {
+
+namespace {
+
+constexpr char kBusybox[] = "busybox-static";
+
+// Opens the cache when the first package is asked for, and asks it for each name once.
+class Packages {
+ public:
+  explicit Packages(const Options& options) : options_(options) {}
+
+  const Package& get(const std::string& name) {
+    if (const auto known = known_.find(name); known != known_.end()) return known->second;
+    if (!cache_) cache_.emplace(options_.cache, options_.progress, options_.refresh);
+    return known_.emplace(name, cache_->get(name)).first->second;
+  }
+
+ private:
+  const Options& options_;
+  std::optional<PackageCache> cache_;
+  std::map<std::string, Package> known_;
+};
+
+// The vmlinuz in a kernel package's boot/.
+std::filesystem::path kernel_file(const Package& package) {
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(package.root / "boot", error)) {
+    if (file.path().filename().string().starts_with("vmlinuz-")) return file.path();
+  }
+  throw UserError(fmt::format("the package {} {} holds no kernel (boot/vmlinuz-*)", package.name,
+                              package.version),
+                  "Name a kernel's package in the system file, for example linux-image-686.");
+}
+
+system::KernelArtifact fetch_kernel(const system::KernelSpec& spec, Packages& packages) {
+  system::KernelArtifact artifact;
+  if (spec.package.empty()) {
+    artifact.path = spec.file;
+  } else {
+    const Package& package = packages.get(spec.package);
+    artifact.path = kernel_file(package);
+    artifact.package = package.name;
+    artifact.version = package.version;
+  }
+  artifact.bytes = base::read_file(artifact.path);
+  artifact.sha256 = base::sha256(artifact.bytes);
+  return artifact;
+}
+
+std::optional<system::InitramfsArtifact> fetch_initramfs(const system::Partition& partition,
+                                                         Packages& packages) {
+  if (!partition.initramfs) return std::nullopt;
+  const system::InitramfsSpec& spec = *partition.initramfs;
+  if (!spec.file.empty()) {
+    system::InitramfsArtifact artifact;
+    artifact.path = spec.file;
+    artifact.bytes = base::read_file(spec.file);
+    artifact.sha256 = base::sha256(artifact.bytes);
+    artifact.description = spec.file.filename().string();
+    return artifact;
+  }
+  const std::filesystem::path kernel_root = partition.kernel.package.empty()
+                                                ? std::filesystem::path()
+                                                : packages.get(partition.kernel.package).root;
+  return build_initramfs(spec, partition.name, packages.get(kBusybox), kernel_root);
+}
+
+}  // namespace
+
+system::Artifacts fetch(const system::System& system, const Options& options) {
+  Packages packages(options);
+  system::Artifacts artifacts;
+  for (const system::Partition& partition : system.partitions) {
+    system::PartitionArtifacts& entry = artifacts.emplace_back();
+    entry.kernel = fetch_kernel(partition.kernel, packages);
+    entry.initramfs = fetch_initramfs(partition, packages);
+  }
+  return artifacts;
+}
+
+}  // namespace mezzo::fetch
