@@ -23,6 +23,7 @@ enum class Select : std::uint8_t {
 // Which operands follow.
 enum class Form : std::uint8_t {
   None,
+  NoneUnprefixed,   // none, and 66, F2 and F3 make it another instruction
   ControlRegister,  // reg is a CR, rm a general register whatever ModRM.mod says
   DebugRegister,    // likewise with a DR
   Word,             // 16 bits in a register or memory
@@ -82,7 +83,7 @@ constexpr auto kRows = std::to_array<Row>({
     {0xff, Select::ExtensionMemory, 5, Form::MemoryOnly, Op::FarJump},
     {0x0f00, Select::Extension, 2, Form::Word, Op::Lldt},
     {0x0f00, Select::Extension, 3, Form::Word, Op::Ltr},
-    {0x0f01, Select::Exact, 0xd1, Form::None, Op::Xsetbv},
+    {0x0f01, Select::Exact, 0xd1, Form::NoneUnprefixed, Op::Xsetbv},
     {0x0f01, Select::Exact, 0xf9, Form::None, Op::Rdtscp},
     {0x0f01, Select::ExtensionMemory, 2, Form::MemoryOnly, Op::Lgdt},
     {0x0f01, Select::ExtensionMemory, 3, Form::MemoryOnly, Op::Lidt},
@@ -315,13 +316,16 @@ MemoryOperand string_memory(Op op, const Prefixes& prefixes, bool address16) {
           .segment = input ? Segment::Es : prefixes.segment.value_or(Segment::Ds)};
 }
 
-// Registers that do not exist raise #UD, not #GP: nothing for us.
-constexpr bool exists(const Row& row, std::uint8_t reg) {
+// What is not defined raises #UD, not #GP: nothing for us.
+constexpr bool is_defined(const Row& row, ModRm modrm, const Prefixes& prefixes) {
+  const std::uint8_t reg = modrm.reg();
   switch (row.form) {
     case Form::ControlRegister:
       return reg == 0 || (reg >= 2 && reg <= 4);
     case Form::SegmentAndWord:
       return reg <= number(Segment::Gs) && reg != number(Segment::Cs);
+    case Form::NoneUnprefixed:
+      return !prefixes.operand && !prefixes.repeat;
     default:
       return true;
   }
@@ -340,6 +344,7 @@ void read_operands(Cursor& in, const Row& row, ModRm modrm, const Prefixes& pref
                    bool address16, Instruction& instruction) {
   switch (row.form) {
     case Form::None:
+    case Form::NoneUnprefixed:
       break;
     case Form::ControlRegister:
     case Form::DebugRegister:
@@ -399,7 +404,7 @@ Instruction decode(std::span<const std::uint8_t> bytes, bool code32) {
 
   ModRm modrm{0};
   const Row* const row = in.exhausted() ? nullptr : find_row(opcode, in, modrm);
-  if (row == nullptr || !exists(*row, modrm.reg())) return {};
+  if (row == nullptr || !is_defined(*row, modrm, prefixes)) return {};
 
   Instruction instruction{.op = row->op, .lock = prefixes.lock};
   instruction.operand_size = code32 != prefixes.operand ? 4 : 2;
