@@ -1,0 +1,33 @@
+// The hypercall interface: what a guest kernel may ask of the monitor, if it knows it runs on one.
+//
+// A guest calls with `int $0x18` from ring 1 (a vector that Intel reserves and no processor raises;
+// from ring 3 it is #GP). EAX holds the number, EBX and ECX the arguments; EAX returns the result,
+// EBX, ECX and EDX more of it where a row says so. All other registers are kept.
+// A guest finds out that it runs on Mezzo by its own CS: the low two bits are 1.
+#pragma once
+
+#include <cstdint>
+
+namespace mezzo::hypercall {
+
+inline constexpr std::uint8_t kVector = 0x18;
+inline constexpr std::uint32_t kVersion = 1;
+
+enum class Call : std::uint32_t {
+  Null = 0,           // -> 0
+  Version = 1,        // -> kVersion
+  PartitionInfo = 2,  // -> 0; ebx: partition index, ecx: cpu index, edx: restarts so far
+  MemoryStart = 3,    // -> machine address where the partition's largest piece starts; ebx: its size
+  ConsoleWrite = 4,   // ebx: linear address, ecx: bytes (at most kConsoleWriteMax) -> bytes written
+  StopSelf = 5,       // does not return
+  RestartSelf = 6,    // does not return
+  Counter = 7,        // ebx: exit cause -> low half; edx: high half
+  Count
+};
+
+inline constexpr std::uint32_t kConsoleWriteMax = 1024;
+
+// Errors are returned in EAX as negative numbers.
+enum class Error : std::int32_t { UnknownCall = -1, BadArgument = -2, BadAddress = -3 };
+
+}  // namespace mezzo::hypercall

@@ -1,0 +1,135 @@
+// The status region: what a running monitor shows, and the mailbox by which it is told what to do.
+//
+// It is the first thing in the monitor's memory (machine address Plan::monitor_base). The monitor
+// writes it, the tool reads it; only `Control`'s request half is written by the tool. Counters are
+// 64-bit and written by one CPU only; a reader on another CPU may see a torn value and reads twice.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "abi/plan.hpp"
+
+namespace mezzo::status {
+
+inline constexpr std::uint32_t kMagic = 0x5453454d;  // "MEST", little-endian
+inline constexpr std::uint32_t kVersion = 1;
+
+enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarting };
+
+// Why a partition stopped. `detail` in PartitionStatus depends on the reason.
+enum class StopReason : std::uint32_t {
+  None = 0,
+  Reset,             // the guest invalidated its IDT and faulted: how a PC kernel reboots
+  Halted,            // HLT with interrupts off: power-off, halt, or the end of a panic
+  TripleFault,       // an exception the guest had no way to take; detail: vector, eip, cr2
+  DoubleFault,       // #DF without a usable handler; detail: eip, esp
+  ByCommand,         // the tool's `stop`
+  BySelf,            // the guest's own hypercall
+  Unsupported,       // the guest asked for what this mode cannot do (PAE, long mode); detail: what
+  Forbidden,         // the guest did what it may not; detail: cause, eip
+  CorruptImage,      // a pristine copy's checksum failed; detail: load index
+  RestartLimit,      // the fault policy's limit was reached
+  MachineCheck,      // detail: bank, status low, status high
+  Count
+};
+
+// Exit causes, in the order of the trap-ownership table in doc/.
+enum class ExitCause : std::uint32_t {
+  ReadCr0 = 0, WriteCr0, ReadCr2, WriteCr2, ReadCr3, WriteCr3, ReadCr4, WriteCr4,
+  Clts, Lmsw, Invlpg, Lgdt, Lidt, Lldt, Ltr, ReadMsr, WriteMsr, ReadPmc, ReadTsc,
+  Hlt, Wbinvd, ReadDr, WriteDr, MovSeg, FarTransfer, Iret, Xsetbv, Sysexit, PortIo,
+  ReflectedGp,       // a #GP that is the guest's own business
+  ReflectedFault,    // another exception delivered by the monitor (10, 11, 12, 17)
+  UnsettledVector,   // any vector delivered by the monitor before the guest's IDT is read-only
+  IdleWakeup,        // an interrupt delivered out of HLT
+  Nmi, MachineCheck, DoubleFault, Hypercall,
+  MonitorFault,      // a fault of the monitor's own on guest memory, survived
+  Count
+};
+
+enum class Command : std::uint32_t { None = 0, Stop, Restart, Pause, Resume };
+
+// What the mailbox answers.
+enum class CommandResult : std::uint32_t { Done = 0, NoSuchPartition, WrongState, UnknownCommand };
+
+inline constexpr std::uint32_t kExitCauses = static_cast<std::uint32_t>(ExitCause::Count);
+inline constexpr std::uint32_t kTraceEntries = 256;
+inline constexpr std::uint32_t kLogSize = 16384;
+inline constexpr std::uint32_t kMaxCpus = plan::kMaxPartitions;
+
+struct PartitionStatus {
+  char name[plan::kNameSize];
+  State state;
+  StopReason reason;           // of the last stop, also while the partition runs again
+  std::uint32_t detail[4];
+  std::uint32_t restarts;      // since the monitor started
+  std::uint32_t cpu;
+  std::uint64_t started_tsc;   // of this incarnation
+  std::uint64_t stopped_tsc;   // 0 while it runs
+  std::uint64_t exits[kExitCauses];
+};
+
+struct TraceEntry {
+  std::uint32_t tsc_low;
+  std::uint32_t cause;  // ExitCause
+  std::uint32_t eip;
+  std::uint32_t value;  // the decoder's operand: register value, MSR number, vector
+};
+
+struct Trace {
+  std::uint32_t next;  // entries ever written; the newest is at (next - 1) % kTraceEntries
+  std::uint32_t reserved;
+  TraceEntry entries[kTraceEntries];
+};
+
+// Filled once, when the monitor finds its own invariant broken; valid is written last.
+struct CrashRecord {
+  std::uint32_t valid;
+  std::uint32_t cpu;
+  std::uint32_t vector;  // or ~0 for a failed assertion
+  std::uint32_t error_code, eip, cs, eflags, esp, cr0, cr2, cr3, cr4;
+  std::uint32_t registers[8];  // eax ecx edx ebx esp ebp esi edi
+  char message[128];
+};
+
+// The tool fills command and partition, then increments `requested`. The CPU of that partition
+// acts, fills `result`, then sets `completed` to the value of `requested` it answers.
+struct Control {
+  std::uint32_t requested;
+  Command command;
+  std::uint32_t partition;
+  std::uint32_t completed;
+  CommandResult result;
+  std::uint32_t reserved[3];
+};
+
+struct Log {
+  std::uint32_t written;  // bytes ever written; the ring holds the last kLogSize of them
+  std::uint32_t reserved;
+  char text[kLogSize];
+};
+
+struct Region {
+  std::uint32_t magic;
+  std::uint32_t version;
+  std::uint32_t size;        // sizeof(Region)
+  std::uint32_t cpu_count;   // processors found
+  std::uint32_t tsc_khz;
+  std::uint32_t partition_count;
+  std::uint32_t heartbeats;  // NMIs taken by the boot processor
+  std::uint32_t reserved;
+  std::uint64_t boot_tsc;
+  std::uint64_t now_tsc;     // at the last heartbeat
+  Control control;
+  CrashRecord crash;
+  PartitionStatus partitions[plan::kMaxPartitions];
+  Trace traces[kMaxCpus];
+  Log log;
+};
+
+static_assert(offsetof(Region, control) == 48);
+static_assert(std::is_trivially_copyable_v<Region>);
+
+}  // namespace mezzo::status

@@ -1,0 +1,117 @@
+// Emulation of MOV to and from control and debug registers, CLTS, LMSW, INVLPG and XSETBV.
+// Source: Intel SDM volume 3, 2.5 and 17.2.
+#pragma once
+
+#include "arch/ia32/context.hpp"
+
+namespace mezzo::ia32 {
+
+// `detail` of StopReason::Unsupported.
+enum class Unsupported : std::uint32_t { Pae = 1, LongMode = 2, PagingOffAgain = 3, LargeGdt = 4 };
+
+[[nodiscard]] constexpr Verdict unsupported(Unsupported what) {
+  return Verdict::stop(status::StopReason::Unsupported, static_cast<std::uint32_t>(what));
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_root(Context<M>& c, std::uint32_t value) {
+  if (c.vcpu.paging() && c.machine.install_root(value) != RootResult::Installed) {
+    return Verdict::stop(status::StopReason::Forbidden,
+                         static_cast<std::uint32_t>(status::ExitCause::WriteCr3), c.frame.eip,
+                         value);
+  }
+  c.vcpu.cr3 = value;
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_cr0(Context<M>& c, std::uint32_t value) {
+  Vcpu& v = c.vcpu;
+  const bool paging = (value & cr0::kPaging) != 0;
+  const bool bad = (paging && (value & cr0::kProtection) == 0) ||
+                   ((value & cr0::kNotWriteThrough) != 0 && (value & cr0::kCacheDisable) == 0);
+  if (bad) return general_protection();
+  if ((value & cr0::kProtection) == 0) {
+    // Real mode: a kernel on its way to a reset. There is nothing to run it in.
+    return Verdict::stop(status::StopReason::Reset, 0, c.frame.eip);
+  }
+  if (paging && !v.paging() && c.machine.install_root(v.cr3) != RootResult::Installed) {
+    return Verdict::stop(status::StopReason::Forbidden,
+                         static_cast<std::uint32_t>(status::ExitCause::WriteCr0), c.frame.eip,
+                         v.cr3);
+  }
+  if (!paging && v.paging()) c.machine.install_identity();
+  v.cr0 = value | cr0::kExtensionType;
+  c.machine.write_cr0(v.cr0);
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_cr4(Context<M>& c, std::uint32_t value) {
+  if ((value & cr4::kPae) != 0) return unsupported(Unsupported::Pae);
+  // Bits the machine lacks fault there; bits that are not the guest's are kept for it to read back.
+  if (!c.machine.write_cr4(value & cr4::kGuestOwned)) return general_protection();
+  c.vcpu.cr4 = value;
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict move_from_control(Context<M>& c, const Instruction& i) {
+  std::uint32_t& target = c.frame.general(i.rm);
+  switch (i.reg) {
+    case 0: target = c.vcpu.cr0; break;
+    case 2: target = c.machine.read_cr2(); break;
+    case 3: target = c.vcpu.cr3; break;
+    case 4: target = c.vcpu.cr4; break;
+    default: return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+  }
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict move_to_control(Context<M>& c, const Instruction& i) {
+  const std::uint32_t value = c.frame.general(i.rm);
+  switch (i.reg) {
+    case 0: return load_cr0(c, value);
+    case 2: c.machine.write_cr2(value); return Verdict::skip();
+    case 3: return load_root(c, value);
+    case 4: return load_cr4(c, value);
+    default: return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+  }
+}
+
+// LMSW sets the low four bits of CR0, and cannot clear PE.
+template <Machine M>
+[[nodiscard]] Verdict load_machine_status(Context<M>& c, const Instruction& i) {
+  const auto value = read_operand16(c, i);
+  if (!value) return unreadable_operand();
+  return load_cr0(c, (c.vcpu.cr0 & ~0xeu) | (*value & 0xfu));
+}
+
+template <Machine M>
+[[nodiscard]] Verdict invalidate_page_of(Context<M>& c, const Instruction& i) {
+  if (!i.memory) return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+  const std::uint32_t linear = linear_address(c, *i.memory);
+  if (linear < plan::kMonitorWindow) c.machine.invalidate(linear);
+  return Verdict::skip();
+}
+
+// Debug registers are the guest's, except that no breakpoint may hit inside the monitor, and that the
+// guest may not trap its own debug-register accesses (DR7.GD): they trap already.
+template <Machine M>
+[[nodiscard]] Verdict move_to_debug(Context<M>& c, const Instruction& i) {
+  constexpr std::uint32_t kGeneralDetect = 1u << 13;
+  std::uint32_t value = c.frame.general(i.rm);
+  if (i.reg <= 3 && value >= plan::kMonitorWindow) value = 0;
+  if (i.reg == 5 || i.reg == 7) value &= ~kGeneralDetect;
+  c.machine.write_debug(i.reg, value);
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict set_extended_control(Context<M>& c) {
+  if (!c.machine.write_xcr(c.frame.ecx, c.frame.eax, c.frame.edx)) return general_protection();
+  return Verdict::skip();
+}
+
+}  // namespace mezzo::ia32

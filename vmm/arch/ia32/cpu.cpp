@@ -1,0 +1,88 @@
+// Brings one processor into its private memory and onto its own tables, and wakes the other ones.
+// Source: Intel SDM volume 3, 8.4 (INIT and start-up messages), 9.8 (protected-mode set-up).
+#include "arch/ia32/cpu.hpp"
+
+#include "arch/ia32/instructions.hpp"
+#include "arch/ia32/local_apic.hpp"
+#include "arch/ia32/monitor.hpp"
+#include "arch/ia32/paging.hpp"
+#include "arch/ia32/processor.hpp"
+#include "board/pc.hpp"
+
+namespace mezzo::ia32 {
+namespace {
+
+extern "C" const char ap_start_begin[], ap_start_end[], ap_start_directory[], ap_start_stack[];
+
+volatile bool arrived;  // set by the processor that is being woken
+
+constexpr std::uint16_t kPitMillisecond = board::pc::kPitHertz / 1000;
+
+void set_up_gdt(Cpu& cpu) {
+  const auto entry = [&](std::uint16_t selector) -> Descriptor& {
+    return cpu.monitor_gdt[(selector - layout::kMonitorCs) / sizeof(Descriptor)];
+  };
+  entry(layout::kMonitorCs) = flat_code(0, ~0u);
+  entry(layout::kMonitorDs) = flat_data(0, ~0u);
+  entry(layout::kMonitorTss) =
+      tss(layout::kCpuArea + offsetof(Cpu, task_state), sizeof(TaskState) - 1);
+  entry(layout::kSpareCs) = flat_code(1, kLastGuestAddress);
+  entry(layout::kSpareDs) = flat_data(3, kLastGuestAddress);
+}
+
+void load_tables(Cpu& cpu) {
+  cpu.task_state = {};
+  cpu.task_state.esp0 = layout::kCpuArea + sizeof cpu.stack;
+  cpu.task_state.ss0 = layout::kMonitorDs;
+  cpu.task_state.io_map_base = sizeof(TaskState);  // past the limit: every port of ring 3 faults
+  set_up_gdt(cpu);
+  ia32::load_gdt({MEZZO_GDT_LIMIT, layout::kGdtWindow});
+  asm volatile(
+      "ljmpl %0, $1f\n1:\n\t"
+      "movl %1, %%ds; movl %1, %%es; movl %1, %%ss"
+      :
+      : "i"(MEZZO_MONITOR_CS), "r"(std::uint32_t{layout::kMonitorDs})
+      : "memory");
+  clear_fs_gs();
+  load_task_register(layout::kMonitorTss);
+  ia32::load_ldt(0);
+  for (unsigned n = 0; n < 256; ++n) {
+    cpu.monitor_idt[n] = stub_gate(n, 0);
+    cpu.guest_idt[n] = stub_gate(n, 0);
+  }
+  use_guest_idt(cpu);
+}
+
+}  // namespace
+
+extern "C" [[noreturn]] void cpu_main() {
+  Cpu& cpu = this_cpu();
+  load_tables(cpu);
+  local_apic::reset(false);
+  arrived = true;
+  if (cpu.partition == kNoPartition) park(cpu);
+  start_partition(cpu);
+}
+
+void start_processor(Cpu& cpu, std::uint8_t apic_id) {
+  auto* code = pointer_to<char>(layout::kApStart);
+  const auto bytes = static_cast<std::uint32_t>(ap_start_end - ap_start_begin);
+  __builtin_memcpy(code, ap_start_begin, bytes);
+  const auto patch = [&](const char* at, std::uint32_t value) {
+    __builtin_memcpy(code + (at - ap_start_begin), &value, sizeof value);
+  };
+  patch(ap_start_directory, machine_address(cpu, cpu.identity_directory));
+  patch(ap_start_stack, layout::kCpuArea + sizeof cpu.stack);
+
+  arrived = false;
+  local_apic::send(apic_id, local_apic::kDeliverInit | local_apic::kAssert);
+  for (int n = 0; n < 10; ++n) board::pc::wait_pit(kPitMillisecond);
+  for (int attempt = 0; attempt < 2 && !arrived; ++attempt) {
+    local_apic::send(apic_id, local_apic::kDeliverStartUp | local_apic::kAssert |
+                                  layout::kApStart / plan::kPageSize);
+    for (int n = 0; n < 100 && !arrived; ++n) board::pc::wait_pit(kPitMillisecond);
+  }
+  if (!arrived) log.line("processor ", cpu.index, " did not start");
+}
+
+}  // namespace mezzo::ia32

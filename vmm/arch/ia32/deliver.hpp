@@ -1,0 +1,179 @@
+// Delivers an exception or interrupt to the guest the way the processor would: through the guest's own
+// IDT, on the guest's own stack. Used whenever an event reached the monitor instead of the guest.
+// Source: Intel SDM volume 3, 6.12 (exception and interrupt handling) and 7.3 (task switching).
+#pragma once
+
+#include "arch/ia32/context.hpp"
+
+namespace mezzo::ia32 {
+
+// The 32-bit task-state segment (SDM volume 3, figure 7-2).
+struct TaskState {
+  std::uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;
+  std::uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
+  std::uint32_t es, cs, ss, ds, fs, gs, ldt;
+  std::uint16_t trap, io_map_base;
+};
+static_assert(sizeof(TaskState) == 104);
+
+// Pushes onto a guest stack; remembers whether every push succeeded.
+template <Machine M>
+class GuestStack {
+ public:
+  GuestStack(Context<M>& c, std::uint32_t ss, std::uint32_t esp) : machine_(c.machine), esp_(esp) {
+    if (const auto descriptor = descriptor_of(c, ss)) {
+      base_ = descriptor->base();
+      mask_ = descriptor->is_default32() ? ~0u : 0xffffu;
+    }
+  }
+  void push(std::uint32_t value) {
+    const std::uint32_t offset = (esp_ - 4) & mask_;
+    esp_ = (esp_ & ~mask_) | offset;
+    if (!machine_.write(base_ + offset, &value, sizeof value)) good_ = false;
+  }
+  [[nodiscard]] bool good() const { return good_; }
+  [[nodiscard]] std::uint32_t esp() const { return esp_; }
+
+ private:
+  M& machine_;
+  std::uint32_t base_ = 0;
+  std::uint32_t mask_ = ~0u;
+  std::uint32_t esp_;
+  bool good_ = true;
+};
+
+// The guest has no way to take `vector`: what a bare processor answers with a shutdown. A kernel that
+// wants a reset loads an empty IDT first, so that case has its own reason.
+template <Machine M>
+[[nodiscard]] Verdict shutdown(Context<M>& c, std::uint8_t vector) {
+  if (c.vcpu.idt.limit < 8) return Verdict::stop(status::StopReason::Reset, vector, c.frame.eip);
+  return Verdict::stop(status::StopReason::TripleFault, vector, c.frame.eip, c.machine.read_cr2());
+}
+
+template <Machine M>
+[[nodiscard]] std::optional<Gate> guest_gate(Context<M>& c, std::uint8_t vector) {
+  Gate gate{};
+  const std::uint32_t offset = std::uint32_t{vector} * 8;
+  if (offset + 7 > c.vcpu.idt.limit) return std::nullopt;
+  if (!c.machine.read(c.vcpu.idt.base + offset, &gate, sizeof gate)) return std::nullopt;
+  return gate;
+}
+
+// Switches to the task a task gate names, as a double fault does in Linux. The interrupted state goes
+// to the current task's segment, so that the guest's handler can print it.
+template <Machine M>
+[[nodiscard]] bool enter_task(Context<M>& c, std::uint16_t selector) {
+  Vcpu& v = c.vcpu;
+  Frame& f = c.frame;
+  const auto descriptor = descriptor_of(c, selector);
+  TaskState next{};
+  if (!descriptor || !c.machine.read(descriptor->base(), &next, sizeof next)) return false;
+
+  TaskState old{};
+  if (v.task_register != 0 && c.machine.read(v.task_state.base, &old, sizeof old)) {
+    old.eip = f.eip, old.eflags = f.eflags;
+    old.eax = f.eax, old.ecx = f.ecx, old.edx = f.edx, old.ebx = f.ebx;
+    old.esp = f.esp, old.ebp = f.ebp, old.esi = f.esi, old.edi = f.edi;
+    old.es = f.es & 0xffff, old.cs = f.cs & 0xffff, old.ss = f.ss & 0xffff, old.ds = f.ds & 0xffff;
+    old.fs = c.machine.fs(), old.gs = c.machine.gs();
+    (void)c.machine.write(v.task_state.base, &old, sizeof old);
+  }
+  next.link = v.task_register;
+  if (!c.machine.write(descriptor->base(), &next, sizeof next.link)) return false;
+  v.task_register = selector;
+  v.task_state = {descriptor->base(), descriptor->limit()};
+
+  if (v.paging()) {
+    if (c.machine.install_root(next.cr3) != RootResult::Installed) return false;
+    v.cr3 = next.cr3;
+  }
+  const auto ring1 = [](std::uint32_t s) { return (s & 3) == 0 && s != 0 ? s | 1 : s; };
+  f.eip = next.eip, f.esp = next.esp;
+  f.eflags = (next.eflags & ~(eflags::kIopl | eflags::kVirtual8086)) | eflags::kAlwaysSet |
+             eflags::kIopl1 | eflags::kNestedTask;
+  f.eax = next.eax, f.ecx = next.ecx, f.edx = next.edx, f.ebx = next.ebx;
+  f.ebp = next.ebp, f.esi = next.esi, f.edi = next.edi;
+  f.cs = ring1(next.cs), f.ss = ring1(next.ss), f.ds = next.ds, f.es = next.es;
+  c.machine.load_fs_gs(static_cast<std::uint16_t>(next.fs), static_cast<std::uint16_t>(next.gs));
+  v.cr0 |= cr0::kTaskSwitched;
+  c.machine.write_cr0(v.cr0);
+  return true;
+}
+
+// Enters the guest's handler through an interrupt or trap gate. False if the gate, its code segment or
+// the stack is unusable; the frame is then unchanged.
+template <Machine M>
+[[nodiscard]] bool enter_gate(Context<M>& c, const Gate& gate, std::uint8_t vector,
+                              std::optional<std::uint32_t> error_code) {
+  Frame& f = c.frame;
+  const auto code = descriptor_of(c, gate.selector());
+  if (!code || !code->present() || !code->is_code()) return false;
+  const unsigned from = f.ring();
+  const unsigned to = code->conforming() ? from : (code->dpl() == 0 ? 1u : code->dpl());
+  if (to > from) return false;
+
+  std::uint32_t ss = f.ss;
+  std::uint32_t esp = f.esp;
+  if (to < from) {
+    struct {
+      std::uint32_t esp, ss;
+    } inner{};
+    if (c.vcpu.task_register == 0 ||
+        !c.machine.read(c.vcpu.task_state.base + offsetof(TaskState, esp0), &inner, sizeof inner)) {
+      return false;
+    }
+    ss = (inner.ss & 0xfffc) | to;
+    esp = inner.esp;
+  }
+  GuestStack<M> stack(c, ss, esp);
+  if ((f.eflags & eflags::kVirtual8086) != 0) {
+    const std::uint32_t* outer = &f.ss + 1;  // the processor pushed ES, DS, FS, GS beyond SS
+    for (int n : {3, 2, 1, 0}) stack.push(outer[n] & 0xffff);
+  }
+  if (to < from) {
+    stack.push(f.ss & 0xffff);
+    stack.push(f.esp);
+  }
+  stack.push(f.eflags);
+  // Linux's early handlers recognise kernel faults by CS with RPL 0; the IRET that follows traps.
+  const bool early = !c.vcpu.idt_settled && from == 1 && vector < 32;
+  stack.push(early ? f.cs & 0xfffc : f.cs & 0xffff);
+  stack.push(f.eip);
+  if (error_code) stack.push(*error_code);
+  if (!stack.good()) return false;
+
+  if ((f.eflags & eflags::kVirtual8086) != 0) {
+    f.ds = f.es = 0;
+    c.machine.load_fs_gs(0, 0);
+  }
+  f.ss = ss;
+  f.esp = stack.esp();
+  f.cs = (gate.selector() & 0xfffcu) | to;
+  f.eip = gate.offset();
+  f.eflags &= ~(eflags::kTrap | eflags::kNestedTask | eflags::kResume | eflags::kVirtual8086);
+  if (gate.is_interrupt_gate()) f.eflags &= ~eflags::kInterrupts;
+  return true;
+}
+
+// Delivers `vector`. An event that cannot be delivered becomes a double fault, and a double fault that
+// cannot be delivered ends the partition. `software`: by INT n, so no error code is pushed.
+// Returns Resume or Stop.
+template <Machine M>
+[[nodiscard]] Verdict deliver(Context<M>& c, std::uint8_t vector, bool software,
+                              std::uint32_t error_code) {
+  constexpr auto kDoubleFault = static_cast<std::uint8_t>(Vector::DoubleFault);
+  const auto gate = guest_gate(c, vector);
+  if (gate && gate->present()) {
+    if (gate->is_task_gate()) {
+      if (enter_task(c, gate->selector())) return Verdict::resume();
+    } else if (gate->is_32()) {
+      const bool with_code = has_error_code(vector) && !software;
+      const auto code = with_code ? std::optional(error_code) : std::nullopt;
+      if (enter_gate(c, *gate, vector, code)) return Verdict::resume();
+    }
+  }
+  if (vector == kDoubleFault || c.vcpu.idt.limit < 8) return shutdown(c, vector);
+  return deliver(c, kDoubleFault, false, 0);
+}
+
+}  // namespace mezzo::ia32

@@ -1,0 +1,158 @@
+// Emulation of LGDT, LIDT, LLDT and LTR: how a guest's descriptor tables become the processor's.
+//
+// GDT. Linux writes its live table without a trap (thread-local segments at every task switch), so a
+// copy would go stale. The guest's page itself is therefore mapped into the monitor's window, and the
+// processor's GDTR points there for ever: the guest's writes take effect at once, the monitor's own
+// descriptors lie in the next page, which is not the guest's, and a guest that unmaps its table harms
+// nobody. Tables that do not start a page, or share one with other data, are copied.
+//
+// IDT. The guest's gates are mirrored into the monitor's table when the guest loads its IDT from a
+// read-only mapping, which is how Linux says that it will not write it any more; before that every
+// vector is delivered by the monitor from the guest's live table.
+#pragma once
+
+#include "arch/ia32/control_registers.hpp"
+#include "arch/ia32/deliver.hpp"
+#include "abi/hypercall.hpp"
+#include "arch/ia32/layout.hpp"
+
+namespace mezzo::ia32 {
+
+struct [[gnu::packed]] TableOperand {
+  std::uint16_t limit;
+  std::uint32_t base;
+};
+
+template <Machine M>
+[[nodiscard]] std::optional<TableLocation> read_table_operand(Context<M>& c, const Instruction& i) {
+  TableOperand operand{};
+  if (!i.memory || !c.machine.read(linear_address(c, *i.memory), &operand, sizeof operand)) {
+    return std::nullopt;
+  }
+  // With a 16-bit operand size only 24 bits of the base are loaded.
+  const std::uint32_t mask = i.operand_size == 2 ? 0x00ffffff : 0xffffffff;
+  return TableLocation{operand.base & mask, operand.limit};
+}
+
+// Puts the guest's GDT where the processor looks, with ring-0 segments moved to ring 1.
+template <Machine M>
+[[nodiscard]] Verdict load_guest_gdt(Context<M>& c, const TableLocation& table) {
+  if (table.limit >= plan::kPageSize) return unsupported(Unsupported::LargeGdt);
+  const std::uint32_t bytes = (table.limit + 1) & ~7u;
+  if (!c.machine.use_guest_gdt(table.base)) {
+    c.machine.use_copied_gdt();
+    const std::span<Descriptor> gdt = c.machine.guest_gdt();
+    if (!c.machine.read(table.base, gdt.data(), bytes)) return general_protection();
+    for (std::size_t n = bytes / 8; n < gdt.size(); ++n) gdt[n] = Descriptor{};
+  }
+  // Of a page in place only what the guest calls its table is changed.
+  for (Descriptor& entry : c.machine.guest_gdt().first(bytes / 8)) {
+    const Descriptor ours = deprivilege(entry);
+    if (ours != entry) entry = ours;
+  }
+  c.vcpu.gdt = table;
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_gdt_register(Context<M>& c, const Instruction& i) {
+  const auto table = read_table_operand(c, i);
+  return table ? load_guest_gdt(c, *table) : unreadable_operand();
+}
+
+// The privilege a stub needs so that the guest's own INT n reaches it as it would reach the guest's gate.
+// A vector with an error code gets none: the processor would push no code for INT n, so that one must
+// come by #GP instead.
+[[nodiscard]] constexpr std::uint8_t stub_privilege(unsigned vector,
+                                                    const std::optional<Gate>& gate) {
+  if (has_error_code(vector) || is_monitor_vector(vector)) return 0;
+  if (gate && gate->present()) return gate->dpl() == 0 ? std::uint8_t{1} : gate->dpl();
+  return 1;
+}
+
+// Points every vector at the guest's gate, or at the monitor.
+template <Machine M>
+void mirror_idt(Context<M>& c) {
+  for (unsigned n = 0; n < 256; ++n) {
+    const auto vector = static_cast<std::uint8_t>(n);
+    if (vector == hypercall::kVector) continue;
+    const auto gate = guest_gate(c, vector);
+    if (c.vcpu.idt_settled && !is_monitor_vector(n) && gate && gate->present()) {
+      if (const auto ours = reflect_gate(*gate, layout::kMonitorCs)) {
+        c.machine.use_gate(vector, *ours);
+        continue;
+      }
+    }
+    c.machine.use_stub(vector, stub_privilege(n, gate));
+  }
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_idt_register(Context<M>& c, const Instruction& i) {
+  const auto table = read_table_operand(c, i);
+  if (!table) return unreadable_operand();
+  c.vcpu.idt = *table;
+  c.vcpu.idt_settled = table->limit >= 8 && c.vcpu.paging() && c.machine.is_read_only(table->base);
+  mirror_idt(c);
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_local_table(Context<M>& c, const Instruction& i) {
+  const auto selector = read_operand16(c, i);
+  if (!selector) return unreadable_operand();
+  if ((*selector & 0xfffc) == 0) {
+    c.machine.load_ldt(0);
+    c.vcpu.ldt_register = 0;
+    return Verdict::skip();
+  }
+  const auto descriptor = (*selector & 4) == 0 ? descriptor_of(c, *selector) : std::nullopt;
+  if (!descriptor || !descriptor->is(SystemType::Ldt)) {
+    return general_protection(selector_error(*selector));
+  }
+  if (!descriptor->present()) {
+    return Verdict::inject(static_cast<std::uint8_t>(Vector::SegmentNotPresent),
+                           selector_error(*selector));
+  }
+  if (descriptor->base() >= plan::kMonitorWindow) return general_protection(selector_error(*selector));
+  c.machine.load_ldt(*selector);
+  c.vcpu.ldt_register = *selector;
+  c.vcpu.ldt = {descriptor->base(), descriptor->limit()};
+  return Verdict::skip();
+}
+
+// The processor's task register stays the monitor's: it decides which stack an exit uses. The guest's
+// task state is remembered, for its ring-0 stack (which becomes the ring-1 stack) and its I/O bitmap.
+template <Machine M>
+[[nodiscard]] Verdict load_task_register_of(Context<M>& c, const Instruction& i) {
+  const auto selector = read_operand16(c, i);
+  if (!selector) return unreadable_operand();
+  const auto descriptor = (*selector & 4) == 0 ? descriptor_of(c, *selector) : std::nullopt;
+  if (!descriptor || !descriptor->is(SystemType::Tss32)) {
+    return general_protection(selector_error(*selector));
+  }
+  if (!descriptor->present()) {
+    return Verdict::inject(static_cast<std::uint8_t>(Vector::SegmentNotPresent),
+                           selector_error(*selector));
+  }
+  constexpr std::uint32_t kBusy = 1u << 9;
+  c.machine.guest_gdt()[*selector / 8].high |= kBusy;
+  c.vcpu.task_register = *selector;
+  c.vcpu.task_state = {descriptor->base(), descriptor->limit()};
+  return Verdict::skip();
+}
+
+// Takes over the stack that the guest wants for entries from user mode. Linux writes it into its task
+// state after LTR without a trap and then leaves it alone, so looking at exits is enough.
+template <Machine M>
+void follow_kernel_stack(Context<M>& c) {
+  if (c.vcpu.task_register == 0) return;
+  struct {
+    std::uint32_t esp, ss;
+  } inner{};
+  if (!c.machine.read(c.vcpu.task_state.base + offsetof(TaskState, esp0), &inner, sizeof inner)) return;
+  if ((inner.ss & 0xfffc) == 0) return;
+  c.machine.set_kernel_stack(static_cast<std::uint16_t>((inner.ss & 0xfffc) | 1), inner.esp);
+}
+
+}  // namespace mezzo::ia32

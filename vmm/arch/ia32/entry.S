@@ -1,0 +1,179 @@
+// The two doors between guest and monitor: vector stubs and common entry on the way in, one return path
+// on the way out; and the few instructions that may fault inside the monitor, each with a fix-up.
+//
+// On entry the processor has switched to this CPU's stack (from ring 1 or 3) or stayed on it (from ring 0:
+// an NMI, or a fault at an address in the fix-up table). Only DS and ES are saved and loaded: the
+// monitor never uses FS and GS. Frame layout: struct Frame in registers.hpp.
+#include "arch/ia32/layout.hpp"
+
+/* Vectors for which the processor itself pushes an error code (SDM volume 3, table 6-1). */
+.macro vector_stub vector
+    .align 16
+    .if (\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
+    .else
+    pushl $0
+    .endif
+    pushl $\vector
+    jmp enter_monitor
+.endm
+
+    .section .text, "ax"
+    .globl vector_stubs
+    .align 16
+vector_stubs:
+    .set current, 0
+    .rept 256
+    vector_stub current
+    .set current, current + 1
+    .endr
+
+    .align 16
+enter_monitor:
+    pushl %ds
+    pushl %es
+    pushal
+    movl $MEZZO_MONITOR_DS, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    cld
+    movl %esp, %eax
+    pushl %eax
+    call handle_trap
+    addl $4, %esp
+return_to_guest:
+    popal
+return_es:
+    popl %es
+return_ds:
+    popl %ds
+    addl $8, %esp
+return_iret:
+    iretl
+
+/* [[noreturn]] void launch(Frame*): leaves the monitor through `frame`, forgetting the stack below it. */
+    .globl launch
+launch:
+    movl 4(%esp), %esp
+    jmp return_to_guest
+
+/* A selector that was good when the guest loaded it, but is not in the table it has loaded since:
+   the processor would have gone on with its cached descriptor; we go on with a flat one. */
+return_es_fault:
+    movl $MEZZO_SPARE_DS, (%esp)
+    jmp return_es
+return_ds_fault:
+    movl $MEZZO_SPARE_DS, (%esp)
+    jmp return_ds
+return_iret_fault:
+    pushl $0
+    pushl $MEZZO_RETURN_FAULT
+    jmp enter_monitor
+
+/* void idle_wait(): interrupts off on entry and exit. Returns after an interrupt or an NMI, whose
+   handler moves the interrupted EIP to idle_wait_end. */
+    .globl idle_wait, idle_wait_end
+idle_wait:
+    sti
+    hlt
+idle_wait_end:
+    cli
+    ret
+
+/* void unblock_nmi(): executes an IRET, after which the processor takes NMIs again. */
+    .globl unblock_nmi
+unblock_nmi:
+    pushfl
+    pushl $MEZZO_MONITOR_CS
+    pushl $1f
+    iretl
+1:  ret
+
+/* uint32_t guest_copy(void* to, const void* from, uint32_t bytes) -> bytes not copied */
+    .globl guest_copy
+guest_copy:
+    pushl %esi
+    pushl %edi
+    movl 12(%esp), %edi
+    movl 16(%esp), %esi
+    movl 20(%esp), %ecx
+guest_copy_access:
+    rep movsb
+guest_copy_end:
+    movl %ecx, %eax
+    popl %edi
+    popl %esi
+    ret
+
+/* bool read_msr_safe(uint32_t msr, uint32_t value[2]) and bool write_msr_safe(uint32_t, uint32_t low,
+   uint32_t high), bool write_cr4_safe(uint32_t), bool write_xcr_safe(uint32_t, uint32_t low, uint32_t high):
+   false if the processor refuses. */
+    .globl read_msr_safe, write_msr_safe, write_cr4_safe, write_xcr_safe
+read_msr_safe:
+    movl 4(%esp), %ecx
+read_msr_access:
+    rdmsr
+    movl 8(%esp), %ecx
+    movl %eax, (%ecx)
+    movl %edx, 4(%ecx)
+    movl $1, %eax
+    ret
+write_msr_safe:
+    movl 4(%esp), %ecx
+    movl 8(%esp), %eax
+    movl 12(%esp), %edx
+write_msr_access:
+    wrmsr
+    movl $1, %eax
+    ret
+write_cr4_safe:
+    movl 4(%esp), %eax
+write_cr4_access:
+    movl %eax, %cr4
+    movl $1, %eax
+    ret
+write_xcr_safe:
+    movl 4(%esp), %ecx
+    movl 8(%esp), %eax
+    movl 12(%esp), %edx
+write_xcr_access:
+    xsetbv
+    movl $1, %eax
+    ret
+refused:
+    xorl %eax, %eax
+    ret
+
+/* void load_fs_gs_safe(uint32_t fs, uint32_t gs): a refused selector becomes null. */
+    .globl load_fs_gs_safe
+load_fs_gs_safe:
+    movl 4(%esp), %eax
+load_fs_access:
+    movl %eax, %fs
+    movl 8(%esp), %eax
+load_gs_access:
+    movl %eax, %gs
+    ret
+load_fs_refused:
+    xorl %eax, %eax
+    jmp load_fs_access
+load_gs_refused:
+    xorl %eax, %eax
+    jmp load_gs_access
+
+/* Where a fault in ring 0 is expected, and where to go on. */
+    .section .rodata
+    .globl fixups, fixups_end
+    .align 4
+fixups:
+    .long return_es, return_es_fault
+    .long return_ds, return_ds_fault
+    .long return_iret, return_iret_fault
+    .long guest_copy_access, guest_copy_end
+    .long read_msr_access, refused
+    .long write_msr_access, refused
+    .long write_cr4_access, refused
+    .long write_xcr_access, refused
+    .long load_fs_access, load_fs_refused
+    .long load_gs_access, load_gs_refused
+fixups_end:
+    .section .note.GNU-stack, "", @progbits

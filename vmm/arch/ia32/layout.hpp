@@ -1,0 +1,59 @@
+// The monitor's share of every guest's linear address space: the last non-PAE directory entry, 4 MiB.
+//
+// The same linear addresses mean the same thing on every CPU, but everything from kCpuArea on is mapped
+// by that CPU's own page table to that CPU's own memory: so "this CPU's vCPU" is a constant address, and
+// a CPU cannot reach another's stack or descriptor tables by a stray pointer.
+// Used by assembly too, hence the macros.
+#pragma once
+
+#define MEZZO_WINDOW 0xffc00000
+#define MEZZO_IMAGE_LOAD 0x00100000
+#define MEZZO_CPU_AREA 0xffe00000
+#define MEZZO_STACK_SIZE 0x4000
+#define MEZZO_GDT_WINDOW 0xffe40000
+#define MEZZO_PHYSICAL_WINDOW 0xffe50000
+#define MEZZO_LOCAL_APIC 0xffe60000
+#define MEZZO_HPET 0xffe61000
+#define MEZZO_IO_APIC 0xffe62000
+#define MEZZO_AP_START 0x8000
+
+// Selectors. The guest's descriptors are the first page of the GDT window; the second page is the
+// monitor's own and in no guest's reach.
+#define MEZZO_MONITOR_CS 0x1000
+#define MEZZO_MONITOR_DS 0x1008
+#define MEZZO_MONITOR_TSS 0x1010
+#define MEZZO_SPARE_CS 0x1018
+#define MEZZO_SPARE_DS 0x1020
+#define MEZZO_GDT_LIMIT 0x1027
+
+// Not a vector of the processor: an IRET or a segment load on the way back to the guest faulted.
+#define MEZZO_RETURN_FAULT 256
+
+#ifndef __ASSEMBLER__
+#include <cstdint>
+
+#include "abi/plan.hpp"
+
+namespace mezzo::ia32::layout {
+
+inline constexpr std::uint32_t kWindow = MEZZO_WINDOW;
+inline constexpr std::uint32_t kImageLoad = MEZZO_IMAGE_LOAD;
+inline constexpr std::uint32_t kCpuArea = MEZZO_CPU_AREA;
+inline constexpr std::uint32_t kGdtWindow = MEZZO_GDT_WINDOW;
+inline constexpr std::uint32_t kPhysicalWindow = MEZZO_PHYSICAL_WINDOW;
+inline constexpr std::uint32_t kLocalApic = MEZZO_LOCAL_APIC;
+inline constexpr std::uint32_t kHpet = MEZZO_HPET;
+inline constexpr std::uint32_t kIoApic = MEZZO_IO_APIC;
+inline constexpr std::uint32_t kApStart = MEZZO_AP_START;
+
+inline constexpr std::uint16_t kMonitorCs = MEZZO_MONITOR_CS;
+inline constexpr std::uint16_t kMonitorDs = MEZZO_MONITOR_DS;
+inline constexpr std::uint16_t kMonitorTss = MEZZO_MONITOR_TSS;
+inline constexpr std::uint16_t kSpareCs = MEZZO_SPARE_CS;
+inline constexpr std::uint16_t kSpareDs = MEZZO_SPARE_DS;
+
+static_assert(kWindow == plan::kMonitorWindow);
+static_assert(kCpuArea >= kWindow + plan::kMonitorSize);
+
+}  // namespace mezzo::ia32::layout
+#endif

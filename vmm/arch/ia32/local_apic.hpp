@@ -1,0 +1,77 @@
+// This processor's local APIC: start-up messages to the others, and its reset between two lives of a
+// guest. A running guest owns it. Source: Intel SDM volume 3, chapter 10.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/ia32/instructions.hpp"
+#include "arch/ia32/layout.hpp"
+
+namespace mezzo::ia32::local_apic {
+
+enum class Register : std::uint32_t {
+  Id = 0x020,
+  Version = 0x030,
+  TaskPriority = 0x080,
+  EndOfInterrupt = 0x0b0,
+  SpuriousVector = 0x0f0,
+  InService = 0x100,  // eight registers, 16 bytes apart
+  ErrorStatus = 0x280,
+  CommandLow = 0x300,
+  CommandHigh = 0x310,
+  Timer = 0x320,
+  Thermal = 0x330,
+  Performance = 0x340,
+  LineZero = 0x350,
+  LineOne = 0x360,
+  Error = 0x370,
+  InitialCount = 0x380,
+};
+
+inline constexpr std::uint32_t kMasked = 1u << 16;
+inline constexpr std::uint32_t kDeliverNmi = 4u << 8;
+inline constexpr std::uint32_t kDeliverInit = 5u << 8;
+inline constexpr std::uint32_t kDeliverStartUp = 6u << 8;
+inline constexpr std::uint32_t kDeliverExternal = 7u << 8;
+inline constexpr std::uint32_t kAssert = 1u << 14;
+inline constexpr std::uint32_t kEnabled = 1u << 8;
+
+[[nodiscard]] inline volatile std::uint32_t& at(std::uint32_t offset) {
+  return *reinterpret_cast<volatile std::uint32_t*>(layout::kLocalApic + offset);  // NOLINT
+}
+[[nodiscard]] inline std::uint32_t read(Register reg) { return at(static_cast<std::uint32_t>(reg)); }
+inline void write(Register reg, std::uint32_t value) { at(static_cast<std::uint32_t>(reg)) = value; }
+
+[[nodiscard]] inline std::uint8_t id() {
+  return static_cast<std::uint8_t>(read(Register::Id) >> 24);
+}
+
+// Sends `command` to the processor with APIC id `to` and waits until it is accepted.
+inline void send(std::uint8_t to, std::uint32_t command) {
+  constexpr std::uint32_t kPending = 1u << 12;
+  write(Register::CommandHigh, std::uint32_t{to} << 24);
+  write(Register::CommandLow, command);
+  while ((read(Register::CommandLow) & kPending) != 0) pause();
+}
+
+// Everything masked but the NMI line, nothing in service, timer stopped. `external`: the 8259A's line is
+// this guest's.
+inline void reset(bool external) {
+  for (const Register entry : {Register::Timer, Register::Error}) write(entry, kMasked | 0xff);
+  const std::uint32_t entries = read(Register::Version) >> 16 & 0xff;  // highest LVT entry
+  if (entries >= 4) write(Register::Performance, kMasked | 0xff);
+  if (entries >= 5) write(Register::Thermal, kMasked | 0xff);
+  write(Register::InitialCount, 0);
+  write(Register::TaskPriority, 0);
+  write(Register::SpuriousVector, kEnabled | 0xff);
+  write(Register::LineZero, external ? kDeliverExternal : kMasked | kDeliverExternal);
+  write(Register::LineOne, kDeliverNmi);
+  for (std::uint32_t n = 0; n < 256; ++n) {  // one EOI for each vector in service
+    std::uint32_t any = 0;
+    for (std::uint32_t word = 0; word < 8; ++word) any |= at(0x100 + 16 * word);
+    if (any == 0) break;
+    write(Register::EndOfInterrupt, 0);
+  }
+}
+
+}  // namespace mezzo::ia32::local_apic

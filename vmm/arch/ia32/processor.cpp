@@ -1,0 +1,181 @@
+// This processor's registers, tables and view of guest memory.
+#include "arch/ia32/processor.hpp"
+
+#include "arch/ia32/instructions.hpp"
+#include "arch/ia32/monitor.hpp"
+#include "arch/ia32/paging.hpp"
+
+namespace mezzo::ia32 {
+namespace {
+
+extern "C" const char vector_stubs[];
+constexpr std::uint32_t kStubSize = 16;
+constexpr std::uint32_t kDirectoryEntries = 1024;
+
+// While it lives, a page fault of the monitor reaches the monitor: the guest's own gate cannot be entered
+// from ring 0. CR2 belongs to the guest and is put back after a fault.
+class AccessWindow {
+ public:
+  explicit AccessWindow(Cpu& cpu) : cpu_(cpu), cr2_(ia32::read_cr<2>()) { use_monitor_idt(cpu_); }
+  ~AccessWindow() { use_guest_idt(cpu_); }
+  AccessWindow(const AccessWindow&) = delete;
+  AccessWindow& operator=(const AccessWindow&) = delete;
+  void faulted() const { ia32::write_cr<2>(cr2_); }
+
+ private:
+  Cpu& cpu_;
+  std::uint32_t cr2_;
+};
+
+bool is_guest_linear(std::uint32_t linear, std::uint32_t bytes) {
+  return linear < layout::kWindow && bytes <= layout::kWindow - linear;
+}
+
+bool copy(Cpu& cpu, const Partition& partition, void* to, const void* from, std::uint32_t bytes) {
+  const AccessWindow window(cpu);
+  if (guest_copy(to, from, bytes) == 0) return true;
+  window.faulted();
+  ++partition.status().exits[static_cast<std::uint32_t>(status::ExitCause::MonitorFault)];
+  return false;
+}
+
+void load_table(const std::array<Gate, 256>& table) {
+  ia32::load_idt({sizeof table - 1, address_of(table)});
+}
+
+}  // namespace
+
+void use_guest_idt(Cpu& cpu) { load_table(cpu.guest_idt); }
+void use_monitor_idt(Cpu& cpu) { load_table(cpu.monitor_idt); }
+
+Gate stub_gate(unsigned vector, std::uint8_t privilege) {
+  return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]), privilege);
+}
+
+bool Processor::read(std::uint32_t linear, void* to, std::uint32_t bytes) {
+  return is_guest_linear(linear, bytes) &&
+         copy(cpu_, partition_, to, pointer_to<const void>(linear), bytes);
+}
+bool Processor::write(std::uint32_t linear, const void* from, std::uint32_t bytes) {
+  return is_guest_linear(linear, bytes) &&
+         copy(cpu_, partition_, pointer_to<void>(linear), from, bytes);
+}
+
+std::uint32_t Processor::read_cr2() { return ia32::read_cr<2>(); }
+void Processor::write_cr2(std::uint32_t value) { ia32::write_cr<2>(value); }
+void Processor::write_cr0(std::uint32_t guest_value) {
+  ia32::write_cr<0>((guest_value & cr0::kGuestOwned) | cr0::kPaging | cr0::kProtection |
+                    cr0::kExtensionType);
+}
+bool Processor::write_cr4(std::uint32_t guest_value) {
+  return write_cr4_safe((guest_value & cr4::kGuestOwned) | cr4::kLargePages);
+}
+
+const std::uint32_t* Processor::table_at(std::uint32_t machine) {
+  return partition_.owns(machine, plan::kPageSize)
+             ? pointer_to<const std::uint32_t>(map_machine_page(cpu_, machine))
+             : nullptr;
+}
+
+RootResult Processor::install_root(std::uint32_t cr3) {
+  const std::uint32_t directory = cr3 & ~(plan::kPageSize - 1);
+  if (!partition_.owns(directory, plan::kPageSize)) return RootResult::OutsidePartition;
+  auto* entries = pointer_to<std::uint32_t>(map_machine_page(cpu_, directory));
+  std::uint32_t& last = entries[kDirectoryEntries - 1];
+  if (last != cpu_.directory_entry) last = cpu_.directory_entry;
+  ia32::write_cr<3>(cr3);
+  return RootResult::Installed;
+}
+void Processor::install_identity() {
+  ia32::write_cr<3>(machine_address(cpu_, cpu_.identity_directory));
+}
+void Processor::invalidate(std::uint32_t linear) { invalidate_page(linear); }
+
+std::uint32_t Processor::read_debug(std::uint32_t number) {
+  switch (number) {
+    case 0: return read_dr<0>();
+    case 1: return read_dr<1>();
+    case 2: return read_dr<2>();
+    case 3: return read_dr<3>();
+    case 4:
+    case 6: return read_dr<6>();
+    default: return read_dr<7>();
+  }
+}
+void Processor::write_debug(std::uint32_t number, std::uint32_t value) {
+  switch (number) {
+    case 0: write_dr<0>(value); break;
+    case 1: write_dr<1>(value); break;
+    case 2: write_dr<2>(value); break;
+    case 3: write_dr<3>(value); break;
+    case 4:
+    case 6: write_dr<6>(value); break;
+    default: write_dr<7>(value); break;
+  }
+}
+
+bool Processor::read_msr(std::uint32_t number, std::uint64_t& value) {
+  std::uint32_t halves[2] = {0, 0};
+  if (!read_msr_safe(number, halves)) return false;
+  value = (std::uint64_t{halves[1]} << 32) | halves[0];
+  return true;
+}
+bool Processor::write_msr(std::uint32_t number, std::uint64_t value) {
+  return write_msr_safe(number, static_cast<std::uint32_t>(value),
+                        static_cast<std::uint32_t>(value >> 32));
+}
+bool Processor::write_xcr(std::uint32_t number, std::uint32_t low, std::uint32_t high) {
+  return (ia32::read_cr<4>() & cr4::kXsave) != 0 && write_xcr_safe(number, low, high);
+}
+std::uint64_t Processor::read_tsc() { return ia32::read_tsc(); }
+void Processor::write_back_caches() { write_back_invalidate(); }
+void Processor::clear_task_switched() { ia32::clear_task_switched(); }
+
+std::span<Descriptor> Processor::guest_gdt() {
+  return {pointer_to<Descriptor>(layout::kGdtWindow), plan::kPageSize / sizeof(Descriptor)};
+}
+bool Processor::use_guest_gdt(std::uint32_t linear) {
+  if (linear % plan::kPageSize != 0 || linear >= layout::kWindow) return false;
+  const auto page = translate(cpu_, partition_, linear);
+  if (!page || !partition_.owns(page->machine, plan::kPageSize)) return false;
+  map_window_page(cpu_, layout::kGdtWindow, page->machine);
+  return true;
+}
+void Processor::use_copied_gdt() {
+  map_window_page(cpu_, layout::kGdtWindow, machine_address(cpu_, cpu_.copied_gdt));
+}
+bool Processor::is_read_only(std::uint32_t linear) {
+  const auto page = translate(cpu_, partition_, linear);
+  return page && !page->writable;
+}
+void Processor::use_stub(std::uint8_t vector, std::uint32_t privilege) {
+  cpu_.guest_idt[vector] = stub_gate(vector, static_cast<std::uint8_t>(privilege));
+}
+void Processor::use_gate(std::uint8_t vector, Gate gate) { cpu_.guest_idt[vector] = gate; }
+void Processor::set_kernel_stack(std::uint16_t ss, std::uint32_t esp) {
+  cpu_.task_state.ss1 = ss;
+  cpu_.task_state.esp1 = esp;
+}
+void Processor::load_ldt(std::uint16_t selector) { ia32::load_ldt(selector); }
+std::uint16_t Processor::fs() { return read_fs(); }
+std::uint16_t Processor::gs() { return read_gs(); }
+void Processor::load_fs_gs(std::uint16_t fs, std::uint16_t gs) { load_fs_gs_safe(fs, gs); }
+
+std::uint32_t Processor::in(std::uint16_t port, std::uint32_t bytes) {
+  switch (bytes) {
+    case 1: return ia32::in<std::uint8_t>(port);
+    case 2: return ia32::in<std::uint16_t>(port);
+    default: return ia32::in<std::uint32_t>(port);
+  }
+}
+void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value) {
+  switch (bytes) {
+    case 1: ia32::out(port, static_cast<std::uint8_t>(value)); break;
+    case 2: ia32::out(port, static_cast<std::uint16_t>(value)); break;
+    default: ia32::out(port, value); break;
+  }
+}
+
+static_assert(Machine<Processor>);
+
+}  // namespace mezzo::ia32

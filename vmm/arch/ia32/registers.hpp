@@ -1,0 +1,106 @@
+// What the processor and entry.S leave on the stack at an exit, and the control-register bits that the
+// monitor reasons about. Values only; no instruction is executed here. Source: Intel SDM volume 3, 2.5.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mezzo::ia32 {
+
+// The interrupted context. esp and ss are valid only if it ran in ring 1 or 3.
+struct Frame {
+  std::uint32_t edi, esi, ebp, esp_in_monitor, ebx, edx, ecx, eax;  // PUSHAD, in memory order
+  std::uint32_t es, ds;                                            // upper halves are stale
+  std::uint32_t vector, error_code;
+  std::uint32_t eip, cs, eflags;
+  std::uint32_t esp, ss;
+
+  [[nodiscard]] unsigned ring() const { return (eflags & (1u << 17)) != 0 ? 3 : cs & 3; }
+
+  // General register by its encoding in an instruction (0 EAX, 1 ECX, ... 7 EDI).
+  [[nodiscard]] std::uint32_t& general(unsigned number) {
+    return number == 4 ? esp : (&edi)[7 - number];
+  }
+};
+static_assert(offsetof(Frame, eax) == 28);
+static_assert(offsetof(Frame, eip) == 48);
+static_assert(sizeof(Frame) == 68);
+
+namespace eflags {
+inline constexpr std::uint32_t kAlwaysSet = 1u << 1;
+inline constexpr std::uint32_t kTrap = 1u << 8;
+inline constexpr std::uint32_t kInterrupts = 1u << 9;
+inline constexpr std::uint32_t kIopl = 3u << 12;
+inline constexpr std::uint32_t kIopl1 = 1u << 12;
+inline constexpr std::uint32_t kNestedTask = 1u << 14;
+inline constexpr std::uint32_t kResume = 1u << 16;
+inline constexpr std::uint32_t kVirtual8086 = 1u << 17;
+}  // namespace eflags
+
+namespace cr0 {
+inline constexpr std::uint32_t kProtection = 1u << 0;
+inline constexpr std::uint32_t kMonitorCoprocessor = 1u << 1;
+inline constexpr std::uint32_t kEmulation = 1u << 2;
+inline constexpr std::uint32_t kTaskSwitched = 1u << 3;
+inline constexpr std::uint32_t kExtensionType = 1u << 4;
+inline constexpr std::uint32_t kNumericError = 1u << 5;
+inline constexpr std::uint32_t kWriteProtect = 1u << 16;
+inline constexpr std::uint32_t kAlignmentMask = 1u << 18;
+inline constexpr std::uint32_t kNotWriteThrough = 1u << 29;
+inline constexpr std::uint32_t kCacheDisable = 1u << 30;
+inline constexpr std::uint32_t kPaging = 1u << 31;
+// What a guest's value decides about the machine's; the rest is always ours. Caching stays on: the
+// other partitions share the caches.
+inline constexpr std::uint32_t kGuestOwned = kMonitorCoprocessor | kEmulation | kTaskSwitched |
+                                             kNumericError | kWriteProtect | kAlignmentMask;
+}  // namespace cr0
+
+namespace cr4 {
+inline constexpr std::uint32_t kVirtual8086 = 1u << 0;
+inline constexpr std::uint32_t kTimeStampDisable = 1u << 2;
+inline constexpr std::uint32_t kDebugging = 1u << 3;
+inline constexpr std::uint32_t kLargePages = 1u << 4;
+inline constexpr std::uint32_t kPae = 1u << 5;
+inline constexpr std::uint32_t kMachineCheck = 1u << 6;
+inline constexpr std::uint32_t kGlobalPages = 1u << 7;
+inline constexpr std::uint32_t kPerformanceCounter = 1u << 8;
+inline constexpr std::uint32_t kFxsr = 1u << 9;
+inline constexpr std::uint32_t kSimdExceptions = 1u << 10;
+inline constexpr std::uint32_t kXsave = 1u << 18;
+// Bits a guest may set in the machine's CR4. Not among them: UMIP and SMAP (a guest kernel in ring 1
+// would fault), VMX, PCID, protection keys.
+inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging |
+                                             kMachineCheck | kGlobalPages | kPerformanceCounter |
+                                             kFxsr | kSimdExceptions | kXsave;
+}  // namespace cr4
+
+enum class Vector : std::uint8_t {
+  DivideError = 0,
+  Debug = 1,
+  Nmi = 2,
+  Breakpoint = 3,
+  Overflow = 4,
+  InvalidOpcode = 6,
+  DoubleFault = 8,
+  InvalidTss = 10,
+  SegmentNotPresent = 11,
+  StackFault = 12,
+  GeneralProtection = 13,
+  PageFault = 14,
+  AlignmentCheck = 17,
+  MachineCheck = 18,
+};
+
+// Exceptions that push an error code (SDM volume 3, table 6-1).
+[[nodiscard]] constexpr bool has_error_code(unsigned vector) {
+  return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 ||
+         vector == 29 || vector == 30;
+}
+
+// Vectors that never go straight into a guest: abort-class events, and the faults by which privileged
+// instructions announce themselves.
+[[nodiscard]] constexpr bool is_monitor_vector(unsigned vector) {
+  return vector == 2 || vector == 8 || (vector >= 10 && vector <= 13) || vector == 18;
+}
+
+}  // namespace mezzo::ia32

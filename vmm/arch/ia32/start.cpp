@@ -1,0 +1,197 @@
+// From the boot loader's hand-over to every CPU in its own private memory: reads the memory map, verifies
+// the plan, moves the monitor and the pristine copies to the top of memory, measures the clock, and wakes
+// the other processors. Runs once, on the boot processor, in ring 0 with interrupts off.
+#include "arch/ia32/firmware.hpp"
+#include "arch/ia32/instructions.hpp"
+#include "arch/ia32/local_apic.hpp"
+#include "arch/ia32/monitor.hpp"
+#include "arch/ia32/paging.hpp"
+#include "board/pc.hpp"
+#include "core/verify.hpp"
+#include "irq/heartbeat.hpp"
+
+namespace mezzo::ia32 {
+
+constinit plan::Plan the_plan{};
+[[gnu::section(".status")]] constinit status::Region status_region{};
+constinit diag::Log log{status_region.log, board::pc::put_debug};
+constinit std::array<Cpu, status::kMaxCpus> cpus{};
+
+namespace {
+
+// Multiboot 1 specification, 3.3.
+constexpr std::uint32_t kMultibootMagic = 0x2badb002;
+struct MultibootInfo {
+  std::uint32_t flags;
+  std::uint32_t before_map[10];
+  std::uint32_t map_length, map_address;
+};
+static_assert(offsetof(MultibootInfo, map_length) == 44);
+struct [[gnu::packed]] MultibootMapEntry {
+  std::uint32_t size;  // of the rest
+  std::uint64_t base, length;
+  std::uint32_t type;  // 1: RAM
+};
+
+[[noreturn]] void refuse(const char* what, std::uint32_t index) {
+  log.line("cannot start: ", what, " (", index, ")");
+  for (;;) halt();
+}
+
+struct RamMap {
+  std::array<MemoryRange, 32> ranges;
+  std::size_t count = 0;
+};
+
+RamMap read_memory_map(const MultibootInfo& info) {
+  constexpr std::uint32_t kHasMap = 1u << 6;
+  RamMap map;
+  if ((info.flags & kHasMap) == 0) refuse("the boot loader gave no memory map", info.flags);
+  const std::uint32_t end = info.map_address + info.map_length;
+  for (std::uint32_t at = info.map_address; at + sizeof(MultibootMapEntry) <= end;) {
+    const auto& entry = *pointer_to<const MultibootMapEntry>(at);
+    if (entry.type == 1 && map.count < map.ranges.size()) {
+      map.ranges[map.count++] = {entry.base, entry.length};
+    }
+    at += entry.size + 4;
+  }
+  return map;
+}
+
+void require(const PlanCheck& check) {
+  if (!check.good()) refuse(describe(check.error), check.index);
+}
+
+// Takes the plan and the store out of the loaded image.
+void take_plan(std::uint32_t bundle, std::span<const MemoryRange> ram) {
+  if (!is_ram(ram, bundle, sizeof(plan::Plan))) refuse("the image is not in RAM", bundle);
+  __builtin_memcpy(&the_plan, pointer_to<const void>(bundle), sizeof the_plan);
+  require(verify_header(the_plan));
+  require(verify_memory(the_plan, ram));
+  constexpr std::uint32_t kStoreOffset =
+      (sizeof(plan::Plan) + plan::kPageSize - 1) / plan::kPageSize * plan::kPageSize;
+  const std::uint32_t store = bundle + kStoreOffset;
+  if (!is_ram(ram, store, the_plan.store_size)) refuse("the image is not in RAM", store);
+  require(verify_store(the_plan, pointer_to<const unsigned char>(store)));
+  __builtin_memmove(pointer_to<void>(the_plan.store_base), pointer_to<const void>(store),
+                    the_plan.store_size);
+}
+
+// Moves the running monitor to its place at the top of memory.
+void move_to_top() {
+  build_page_tables(cpus[0], the_plan.monitor_base);
+  relocate(the_plan.monitor_base, layout::kImageLoad, plan::kMonitorSize,
+           machine_address(cpus[0], cpus[0].identity_directory));
+}
+
+// Kilohertz of the time-stamp counter, against the HPET or else the PIT, over 20 ms.
+std::uint32_t measure_tsc() {
+  const irq::Hpet hpet(layout::kHpet);
+  constexpr std::uint32_t kMicroseconds = 20'000;
+  constexpr std::uint32_t kPitCounts = board::pc::kPitHertz / 1000 * kMicroseconds / 1000;
+  std::uint64_t begin = 0;
+  if (hpet.present()) {
+    hpet.run();
+    const std::uint32_t first = hpet.ticks();
+    const std::uint32_t wanted = hpet.ticks_of(kMicroseconds);
+    begin = read_tsc();
+    while (hpet.ticks() - first < wanted) pause();
+  } else {
+    begin = read_tsc();
+    board::pc::wait_pit(kPitCounts);
+  }
+  return static_cast<std::uint32_t>((read_tsc() - begin) / (kMicroseconds / 1000));
+}
+
+void publish_status(std::uint32_t cpu_count) {
+  status_region.magic = status::kMagic;
+  status_region.version = status::kVersion;
+  status_region.size = sizeof status_region;
+  status_region.cpu_count = cpu_count;
+  status_region.partition_count = the_plan.partition_count;
+  status_region.boot_tsc = read_tsc();
+  status_region.tsc_khz = measure_tsc();
+  for (std::uint32_t n = 0; n < the_plan.partition_count; ++n) {
+    status::PartitionStatus& row = status_region.partitions[n];
+    __builtin_memcpy(row.name, the_plan.partitions[n].name, sizeof row.name);
+    row.cpu = the_plan.partitions[n].cpu;
+  }
+}
+
+std::uint32_t partition_of(std::uint32_t cpu) {
+  for (std::uint32_t n = 0; n < the_plan.partition_count; ++n) {
+    if (the_plan.partitions[n].cpu == cpu) return n;
+  }
+  return kNoPartition;
+}
+
+[[noreturn]] void enter_cpu_main(const Cpu& cpu) {
+  asm volatile("movl %0, %%esp; pushl $0; jmp *%1"
+               :
+               : "r"(layout::kCpuArea + sizeof cpu.stack), "r"(&cpu_main));
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootInfo* info,
+                                          std::uint32_t bundle) {
+  log.line("monitor at work, image at ", diag::Hex{bundle});
+  if (magic != kMultibootMagic) refuse("not started by a multiboot loader", magic);
+  const RamMap map = read_memory_map(*info);
+  const std::span ram = std::span(map.ranges).first(map.count);
+  take_plan(bundle, ram);
+  move_to_top();
+
+  const auto read = [](std::uint32_t at, std::uint32_t bytes) {
+    return at < layout::kWindow && bytes <= layout::kWindow - at
+               ? std::span(pointer_to<const std::uint8_t>(at), bytes)
+               : std::span<const std::uint8_t>{};
+  };
+  const Processors processors = find_processors(read, local_apic::id());
+  const std::uint32_t count = std::min<std::uint32_t>(processors.count, status::kMaxCpus);
+  require(verify_partitions(the_plan, count));
+  publish_status(count);
+  log.line(count, " processors, TSC ", status_region.tsc_khz, " kHz, ", the_plan.partition_count,
+           " partitions");
+  for (std::uint32_t n = 0; n < count; ++n) {
+    if (n > 0) build_page_tables(cpus[n], the_plan.monitor_base);
+    cpus[n].index = n;
+    cpus[n].partition = partition_of(n);
+  }
+  for (std::uint32_t n = 1; n < count; ++n) start_processor(cpus[n], processors.ids[n]);
+  const irq::Hpet hpet(layout::kHpet);
+  if (!hpet.present() || !hpet.start_nmi(the_plan.heartbeat_us)) {
+    log.line("no HPET that can send NMIs: the monitor sees commands only at exits");
+  }
+  enter_cpu_main(cpus[0]);
+}
+
+[[noreturn]] void bug(const char* what, const Frame* frame) {
+  status::CrashRecord& crash = status_region.crash;
+  Cpu& cpu = this_cpu();
+  crash.cpu = cpu.index;
+  crash.vector = ~0u;
+  if (frame != nullptr) {
+    crash.vector = frame->vector;
+    crash.error_code = frame->error_code;
+    crash.eip = frame->eip;
+    crash.cs = frame->cs;
+    crash.eflags = frame->eflags;
+    crash.esp = address_of(*frame) + offsetof(Frame, esp);
+    crash.cr0 = read_cr<0>();
+    crash.cr2 = read_cr<2>();
+    crash.cr3 = read_cr<3>();
+    crash.cr4 = read_cr<4>();
+    for (unsigned n = 0; n < 8; ++n) crash.registers[n] = (&frame->edi)[7 - n];
+  }
+  std::size_t n = 0;
+  for (; what[n] != 0 && n + 1 < sizeof crash.message; ++n) crash.message[n] = what[n];
+  crash.message[n] = 0;
+  crash.valid = 1;
+  log.line("BUG on CPU ", cpu.index, ": ", what, ", vector ", crash.vector, " error ",
+           diag::Hex{crash.error_code}, " eip ", diag::Hex{crash.eip}, " cr2 ", diag::Hex{crash.cr2});
+  for (;;) halt();
+}
+
+}  // namespace mezzo::ia32

@@ -1,0 +1,151 @@
+// Instructions that are not privileged but fault in ring 1 because the guest kernel believes that it
+// runs in ring 0: loads of SS and returns with RPL 0; and port accesses of processes that their kernel
+// allows. Source: Intel SDM volume 2 (MOV, POP, LSS, RET, IRET) and volume 1, 18.5 (I/O permission).
+#pragma once
+
+#include "arch/ia32/descriptor_tables.hpp"
+
+namespace mezzo::ia32 {
+
+// Loads SS with a ring-0 selector on behalf of a guest kernel; other faulting loads are its own error.
+template <Machine M>
+[[nodiscard]] Verdict load_stack_segment(Context<M>& c, std::uint16_t selector) {
+  if ((selector & 3) != 0 || c.frame.ring() != 1) return general_protection(selector_error(selector));
+  const auto descriptor = descriptor_of(c, selector);
+  constexpr unsigned kWritable = 2;
+  if (!descriptor || !descriptor->is_data() || (descriptor->type() & kWritable) == 0 ||
+      descriptor->dpl() != 1) {
+    return general_protection(selector_error(selector));
+  }
+  if (!descriptor->present()) {
+    return Verdict::inject(static_cast<std::uint8_t>(Vector::StackFault), selector_error(selector));
+  }
+  c.frame.ss = selector | 1u;
+  return Verdict::skip();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict move_to_segment(Context<M>& c, const Instruction& i) {
+  const auto selector = read_operand16(c, i);
+  if (!selector) return unreadable_operand();
+  if (static_cast<Segment>(i.reg) != Segment::Ss) {
+    return general_protection(selector_error(*selector));
+  }
+  return load_stack_segment(c, *selector);
+}
+
+// Reads words from the guest's stack.
+template <Machine M>
+[[nodiscard]] bool peek(Context<M>& c, void* to, std::uint32_t bytes) {
+  const auto ss = descriptor_of(c, c.frame.ss);
+  const std::uint32_t base = ss ? ss->base() : 0;
+  const std::uint32_t mask = !ss || ss->is_default32() ? ~0u : 0xffffu;
+  return c.machine.read(base + (c.frame.esp & mask), to, bytes);
+}
+
+template <Machine M>
+[[nodiscard]] Verdict pop_segment(Context<M>& c, const Instruction& i) {
+  std::uint16_t selector = 0;
+  if (!peek(c, &selector, sizeof selector)) return unreadable_operand();
+  if (static_cast<Segment>(i.reg) != Segment::Ss) {
+    return general_protection(selector_error(selector));
+  }
+  const Verdict verdict = load_stack_segment(c, selector);
+  if (verdict.kind == Verdict::Kind::Skip) c.frame.esp += i.operand_size;
+  return verdict;
+}
+
+template <Machine M>
+[[nodiscard]] Verdict load_far_pointer(Context<M>& c, const Instruction& i) {
+  struct [[gnu::packed]] {
+    std::uint32_t offset;
+    std::uint16_t selector;
+  } pointer{};
+  if (!i.memory || i.operand_size != 4) return general_protection();
+  if (!c.machine.read(linear_address(c, *i.memory), &pointer, sizeof pointer)) {
+    return unreadable_operand();
+  }
+  if (i.segment != Segment::Ss) return general_protection(selector_error(pointer.selector));
+  const Verdict verdict = load_stack_segment(c, pointer.selector);
+  if (verdict.kind == Verdict::Kind::Skip) c.frame.general(i.reg) = pointer.offset;
+  return verdict;
+}
+
+// Whether a return to `selector` is one from ring 1 to what the guest calls ring 0.
+template <Machine M>
+[[nodiscard]] bool is_kernel_return(Context<M>& c, std::uint16_t selector) {
+  if (c.frame.ring() != 1 || (selector & 3) != 0) return false;
+  const auto code = descriptor_of(c, selector);
+  return code && code->present() && code->is_code() && (code->conforming() || code->dpl() == 1);
+}
+
+template <Machine M>
+[[nodiscard]] Verdict return_far(Context<M>& c, const Instruction& i) {
+  struct {
+    std::uint32_t eip, cs;
+  } target{};
+  if (i.operand_size != 4 || !peek(c, &target, sizeof target)) return unreadable_operand();
+  const auto selector = static_cast<std::uint16_t>(target.cs);
+  if (!is_kernel_return(c, selector)) return general_protection(selector_error(selector));
+  c.frame.eip = target.eip;
+  c.frame.cs = selector | 1u;
+  c.frame.esp += static_cast<std::uint32_t>(sizeof target) + i.immediate;
+  return Verdict::resume();
+}
+
+template <Machine M>
+[[nodiscard]] Verdict return_from_interrupt(Context<M>& c, const Instruction& i) {
+  struct {
+    std::uint32_t eip, cs, flags;
+  } target{};
+  if (i.operand_size != 4 || !peek(c, &target, sizeof target)) return unreadable_operand();
+  if ((c.frame.eflags & eflags::kNestedTask) != 0) return general_protection();
+  const auto selector = static_cast<std::uint16_t>(target.cs);
+  if (!is_kernel_return(c, selector)) return general_protection(selector_error(selector));
+  c.frame.eip = target.eip;
+  c.frame.cs = selector | 1u;
+  c.frame.eflags = (target.flags & ~(eflags::kIopl | eflags::kVirtual8086)) | eflags::kAlwaysSet |
+                   eflags::kIopl1;
+  c.frame.esp += static_cast<std::uint32_t>(sizeof target);
+  return Verdict::resume();
+}
+
+// INT n that the stub's privilege refused: allowed if the guest's own gate allows it.
+template <Machine M>
+[[nodiscard]] Verdict software_interrupt(Context<M>& c, const Instruction& i) {
+  const auto vector = static_cast<std::uint8_t>(i.immediate);
+  const auto gate = guest_gate(c, vector);
+  const bool allowed = gate && gate->present() && (c.frame.ring() == 1 || gate->dpl() == 3);
+  if (!allowed) return general_protection(std::uint32_t{vector} * 8 + 2);
+  c.frame.eip += i.length;
+  return Verdict::software_interrupt(vector);
+}
+
+// Whether the guest's task state lets a process use `bytes` ports from `port` on.
+template <Machine M>
+[[nodiscard]] bool may_use_ports(Context<M>& c, std::uint16_t port, std::uint32_t bytes) {
+  const TableLocation& task = c.vcpu.task_state;
+  if (c.vcpu.task_register == 0) return false;
+  std::uint16_t map = 0;
+  if (!c.machine.read(task.base + offsetof(TaskState, io_map_base), &map, sizeof map)) return false;
+  std::uint16_t bits = 0;
+  const std::uint32_t offset = map + port / 8u;
+  if (offset + 1 > task.limit) return false;
+  if (!c.machine.read(task.base + offset, &bits, sizeof bits)) return false;
+  return ((bits >> (port % 8u)) & ((1u << bytes) - 1u)) == 0;
+}
+
+template <Machine M>
+[[nodiscard]] Verdict access_port(Context<M>& c, const Instruction& i) {
+  const auto port = static_cast<std::uint16_t>(i.port_in_dx ? c.frame.edx : i.immediate);
+  if (!may_use_ports(c, port, i.operand_size)) return general_protection();
+  const std::uint32_t mask = i.operand_size == 4 ? ~0u : (1u << (i.operand_size * 8)) - 1u;
+  if (i.op == Op::In) {
+    c.frame.eax = (c.frame.eax & ~mask) | (c.machine.in(port, i.operand_size) & mask);
+  } else {
+    c.machine.out(port, i.operand_size, c.frame.eax & mask);
+  }
+  return Verdict::skip();
+}
+
+}  // namespace mezzo::ia32

@@ -1,0 +1,212 @@
+// One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is in
+// doc/; each row is a case here or a row of emulate.hpp.
+#include "arch/ia32/emulate.hpp"
+#include "arch/ia32/hypercalls.hpp"
+#include "arch/ia32/instructions.hpp"
+#include "arch/ia32/monitor.hpp"
+#include "arch/ia32/paging.hpp"
+#include "arch/ia32/processor.hpp"
+
+namespace mezzo::ia32 {
+namespace {
+
+using Kind = Verdict::Kind;
+using status::ExitCause;
+using status::StopReason;
+
+struct Fixup {
+  std::uint32_t fault, resume;
+};
+extern "C" const Fixup fixups[], fixups_end[];
+
+// What an exit was, for the counters and the trace ring.
+struct Exit {
+  Cpu& cpu;
+  Partition partition;
+  Processor processor;
+  Context<Processor> context;
+  ExitCause cause = ExitCause::ReflectedGp;
+  std::uint32_t value = 0;
+  std::uint32_t length = 0;  // of the emulated instruction
+
+  Exit(Cpu& of, Frame& frame)
+      : cpu(of),
+        partition(the_plan, the_plan.partitions[of.partition], status_region.partitions[of.partition]),
+        processor(of, partition),
+        context{processor, of.vcpu, frame} {}
+
+  void record(std::uint32_t eip) {
+    partition.count(cause);
+    status::Trace& trace = status_region.traces[cpu.index];
+    trace.entries[trace.next % status::kTraceEntries] = {
+        static_cast<std::uint32_t>(read_tsc()), static_cast<std::uint32_t>(cause), eip, value};
+    trace.next = trace.next + 1;
+  }
+};
+
+Verdict emulate_instruction(Exit& exit) {
+  Frame& frame = exit.context.frame;
+  std::array<std::uint8_t, kMaxInstructionLength> bytes{};
+  const std::uint32_t at = segment_base(exit.context, static_cast<std::uint16_t>(frame.cs)) + frame.eip;
+  std::uint32_t available = bytes.size();
+  while (available > 0 && !exit.processor.read(at, bytes.data(), available)) available /= 2;
+
+  const auto code = descriptor_of(exit.context, static_cast<std::uint16_t>(frame.cs));
+  const bool code32 = (frame.eflags & eflags::kVirtual8086) == 0 && (!code || code->is_default32());
+  const Instruction instruction = decode(std::span(bytes).first(available), code32);
+  exit.cause = exit_cause(instruction);
+  exit.length = instruction.length;
+  exit.value = instruction.op == Op::Rdmsr || instruction.op == Op::Wrmsr ? frame.ecx
+               : instruction.op == Op::MovToCr ? frame.general(instruction.rm)
+                                               : frame.error_code;
+  return emulate(exit.context, instruction, frame.error_code);
+}
+
+// An IRET of ours faulted: the guest's code or stack selector is not in the table it loaded last. Its
+// kernel runs on with flat segments, as it would with the processor's cached descriptors.
+Verdict repair_return(Exit& exit) {
+  Frame& frame = exit.context.frame;
+  if (frame.ring() != 1) return general_protection(selector_error(frame.cs));
+  const auto code = descriptor_of(exit.context, frame.cs);
+  const bool code_good = code && code->present() && code->is_code();
+  const auto stack = descriptor_of(exit.context, frame.ss);
+  const bool stack_good = stack && stack->present() && stack->is_data() && stack->dpl() == 1;
+  if (code_good && stack_good) {
+    return Verdict::stop(StopReason::Forbidden, static_cast<std::uint32_t>(ExitCause::Iret), frame.eip);
+  }
+  if (!code_good) frame.cs = layout::kSpareCs | 1;
+  if (!stack_good) frame.ss = layout::kSpareDs | 1;
+  return Verdict::resume();
+}
+
+Verdict decide(Exit& exit) {
+  Frame& frame = exit.context.frame;
+  const auto vector = static_cast<std::uint8_t>(frame.vector);
+  exit.value = frame.vector;
+  if (frame.vector == MEZZO_RETURN_FAULT) {
+    exit.cause = ExitCause::MonitorFault;
+    return repair_return(exit);
+  }
+  switch (vector) {
+    case 2:
+      exit.cause = ExitCause::Nmi;
+      exit.cpu.nmi_pending = true;
+      return Verdict::resume();
+    case 8:
+      exit.cause = ExitCause::DoubleFault;
+      return Verdict::inject(8);
+    case 10:
+    case 11:
+    case 12:
+      exit.cause = ExitCause::ReflectedFault;
+      return Verdict::inject(vector, frame.error_code);
+    case 13: return emulate_instruction(exit);
+    case 18:
+      exit.cause = ExitCause::MachineCheck;
+      if ((exit.cpu.vcpu.cr4 & cr4::kMachineCheck) != 0) return Verdict::inject(18);
+      return Verdict::stop(StopReason::MachineCheck);
+    case hypercall::kVector:
+      exit.cause = ExitCause::Hypercall;
+      exit.value = frame.eax;
+      return answer_hypercall(exit.context, exit.partition, log);
+    default:
+      exit.cause = ExitCause::UnsettledVector;
+      return Verdict::inject(vector, frame.error_code);
+  }
+}
+
+// Ends the instruction at EIP. Single-stepping sees it as executed.
+Verdict finish_instruction(Exit& exit) {
+  constexpr std::uint32_t kSingleStep = 1u << 14;  // DR6.BS
+  Frame& frame = exit.context.frame;
+  frame.eip += exit.length;
+  frame.eflags &= ~eflags::kResume;
+  if ((frame.eflags & eflags::kTrap) == 0) return Verdict::resume();
+  write_dr<6>(read_dr<6>() | kSingleStep);
+  return Verdict::inject(static_cast<std::uint8_t>(Vector::Debug));
+}
+
+// HLT: waits in ring 0 until an interrupt for the guest, then delivers it. The guest's gates cannot be
+// entered from here, so meanwhile every vector is the monitor's.
+Verdict wait_for_interrupt(Exit& exit) {
+  Cpu& cpu = exit.cpu;
+  if ((exit.context.frame.eflags & eflags::kInterrupts) == 0) {
+    return Verdict::stop(StopReason::Halted, exit.context.frame.eip);
+  }
+  const Verdict stepped = finish_instruction(exit);
+  if (stepped.kind != Kind::Resume) return stepped;
+  cpu.woken_by = kNoVector;
+  while (cpu.woken_by == kNoVector) {
+    use_monitor_idt(cpu);
+    cpu.idle = true;
+    idle_wait();
+    cpu.idle = false;
+    use_guest_idt(cpu);
+    if (cpu.nmi_pending) obey_control(cpu);
+  }
+  exit.cause = ExitCause::IdleWakeup;
+  exit.value = cpu.woken_by;
+  exit.record(exit.context.frame.eip);
+  return Verdict::inject(static_cast<std::uint8_t>(cpu.woken_by));
+}
+
+Verdict apply(Exit& exit, const Verdict& verdict) {
+  switch (verdict.kind) {
+    case Kind::Skip: return finish_instruction(exit);
+    case Kind::Wait: return wait_for_interrupt(exit);
+    case Kind::Inject:
+      return deliver(exit.context, verdict.vector, verdict.software, verdict.error_code);
+    case Kind::Resume:
+    case Kind::Stop:
+    case Kind::Restart: return verdict;
+  }
+  bug("a verdict of no kind", &exit.context.frame);
+}
+
+void handle_exit(Cpu& cpu, Frame& frame) {
+  Exit exit(cpu, frame);
+  const std::uint32_t eip = frame.eip;
+  Verdict verdict = decide(exit);
+  exit.record(eip);
+  while (verdict.kind != Kind::Resume) {
+    if (verdict.kind == Kind::Stop || verdict.kind == Kind::Restart) end_partition(cpu, verdict);
+    verdict = apply(exit, verdict);
+  }
+  follow_kernel_stack(exit.context);
+  if (cpu.nmi_pending) obey_control(cpu);
+}
+
+// A trap of the monitor's own: an NMI, an interrupt that ends idling, or a fault at an expected place.
+void handle_own_trap(Cpu& cpu, Frame& frame) {
+  if (frame.vector == 2) {
+    cpu.nmi_pending = true;
+  } else if (!cpu.idle) {
+    for (const Fixup* fixup = fixups; fixup != fixups_end; ++fixup) {
+      if (frame.eip == fixup->fault) {
+        frame.eip = fixup->resume;
+        return;
+      }
+    }
+    bug("unexpected trap in the monitor", &frame);
+  } else {
+    cpu.woken_by = frame.vector;
+  }
+  if (cpu.idle) {
+    frame.eip = address_of(*reinterpret_cast<const char*>(&idle_wait_end));
+    frame.eflags &= ~eflags::kInterrupts;
+  }
+}
+
+}  // namespace
+
+extern "C" void handle_trap(Frame* frame) {
+  Cpu& cpu = this_cpu();
+  frame->cs &= 0xffff;
+  frame->ds &= 0xffff;
+  frame->es &= 0xffff;
+  if (frame->ring() == 0) return handle_own_trap(cpu, *frame);
+  frame->ss &= 0xffff;
+  handle_exit(cpu, *frame);
+}
+
+}  // namespace mezzo::ia32

@@ -1,0 +1,82 @@
+// Port-level work on the PC's shared chips.
+#include "board/pc.hpp"
+
+#include "arch/ia32/instructions.hpp"
+
+namespace mezzo::board::pc {
+namespace {
+
+using ia32::in;
+using ia32::out;
+
+constexpr std::uint16_t kPicMasterMask = 0x21, kPicSlaveMask = 0xa1;
+constexpr std::uint16_t kPitCounter2 = 0x42, kPitMode = 0x43, kSpeaker = 0x61;
+constexpr std::uint16_t kPciAddress = 0xcf8, kPciData = 0xcfc;
+
+void mask_pic() {
+  out<std::uint8_t>(kPicMasterMask, 0xff);
+  out<std::uint8_t>(kPicSlaveMask, 0xff);
+}
+
+// Mode 0 with no count: the output stays low and the counter raises no interrupt.
+void stop_pit() { out<std::uint8_t>(kPitMode, 0x30); }
+
+void mask_io_apic(std::uint32_t base) {
+  auto* select = reinterpret_cast<volatile std::uint32_t*>(base);       // NOLINT
+  auto* window = reinterpret_cast<volatile std::uint32_t*>(base + 16);  // NOLINT
+  constexpr std::uint32_t kVersion = 1, kTable = 0x10, kMasked = 1u << 16;
+  *select = kVersion;
+  const std::uint32_t last = *window >> 16 & 0xff;
+  for (std::uint32_t pin = 0; pin <= last; ++pin) {
+    *select = kTable + 2 * pin;
+    *window = kMasked;
+  }
+}
+
+void disable_bus_master(std::uint32_t function) {
+  constexpr std::uint32_t kEnable = 1u << 31, kCommand = 4, kBusMaster = 1u << 2;
+  out<std::uint32_t>(kPciAddress, kEnable | function << 8 | kCommand);
+  const auto command = in<std::uint16_t>(kPciData);
+  out<std::uint16_t>(kPciData, static_cast<std::uint16_t>(command & ~kBusMaster));
+}
+
+// Interrupts off, FIFOs empty and off, no break, no modem lines: as after power-on.
+void reset_uart(std::uint16_t port) {
+  const auto write = [port](unsigned reg, std::uint8_t value) {
+    out(static_cast<std::uint16_t>(port + reg), value);
+  };
+  write(3, 0);
+  write(1, 0);
+  write(2, 7);
+  write(2, 0);
+  write(4, 0);
+}
+
+}  // namespace
+
+void put_debug(char character) { out(kDebugPort, static_cast<std::uint8_t>(character)); }
+
+void wait_pit(std::uint16_t counts) {
+  constexpr std::uint8_t kGate = 1, kSpeakerOn = 2, kExpired = 0x20;
+  const auto speaker = in<std::uint8_t>(kSpeaker);
+  out<std::uint8_t>(kSpeaker, static_cast<std::uint8_t>((speaker & ~kSpeakerOn) | kGate));
+  out<std::uint8_t>(kPitMode, 0xb0);  // counter 2, both bytes, mode 0
+  out(kPitCounter2, static_cast<std::uint8_t>(counts));
+  out(kPitCounter2, static_cast<std::uint8_t>(counts >> 8));
+  while ((in<std::uint8_t>(kSpeaker) & kExpired) == 0) ia32::pause();
+  out(kSpeaker, speaker);
+}
+
+void quiesce(const plan::Partition& partition, std::uint32_t io_apic) {
+  for (std::uint32_t n = 0; n < partition.bus_master_count; ++n) {
+    disable_bus_master(partition.bus_masters[n]);
+  }
+  if (partition.interrupts == plan::InterruptController::IoApic) mask_io_apic(io_apic);
+  if (partition.interrupts == plan::InterruptController::Pic) {
+    mask_pic();
+    stop_pit();
+  }
+  if (partition.uart_port != 0) reset_uart(static_cast<std::uint16_t>(partition.uart_port));
+}
+
+}  // namespace mezzo::board::pc

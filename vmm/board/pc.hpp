@@ -1,0 +1,29 @@
+// The PC: where its shared chips are, and how a partition's devices are made quiet before its memory is
+// reloaded. Chips are described by their data sheets: 8259A, 8254, 16550, HPET 1.0a, PCI 2.3.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/plan.hpp"
+
+namespace mezzo::board::pc {
+
+inline constexpr std::uint16_t kDebugPort = 0xe9;  // emulators print what is written here
+inline constexpr std::uint32_t kLocalApicBase = 0xfee00000;
+inline constexpr std::uint32_t kHpetBase = 0xfed00000;
+inline constexpr std::uint32_t kIoApicBase = 0xfec00000;
+
+// Writes one character to the debug port.
+void put_debug(char character);
+
+// The 8254's input clock, and a wait on its second counter for frequency measurements.
+inline constexpr std::uint32_t kPitHertz = 1193182;
+// Runs counter 2 for `counts` input clocks and returns when it has expired.
+void wait_pit(std::uint16_t counts);
+
+// Switches off bus mastering of each listed PCI function, masks every interrupt that reaches the
+// partition's CPU through the chips it owns, and silences its UART. Called on the partition's CPU, with
+// the guest not running. `io_apic`: linear address of the IO-APIC.
+void quiesce(const plan::Partition& partition, std::uint32_t io_apic);
+
+}  // namespace mezzo::board::pc

@@ -1,0 +1,73 @@
+// A partition at run time: its row of the plan, its row of the status region, and the state machine
+// between them. Knows no architecture; who calls it owns the partition's CPU.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "abi/plan.hpp"
+#include "abi/status.hpp"
+#include "core/verdict.hpp"
+
+namespace mezzo {
+
+class Partition {
+ public:
+  constexpr Partition(const plan::Plan& plan, const plan::Partition& row,
+                      status::PartitionStatus& status)
+      : plan_(plan), row_(row), status_(status) {}
+
+  [[nodiscard]] const plan::Partition& row() const { return row_; }
+  [[nodiscard]] std::uint32_t index() const {
+    return static_cast<std::uint32_t>(&row_ - plan_.partitions);
+  }
+  [[nodiscard]] status::PartitionStatus& status() const { return status_; }
+  [[nodiscard]] std::span<const plan::Piece> pieces() const {
+    return std::span(plan_.pieces).subspan(row_.first_piece, row_.piece_count);
+  }
+  [[nodiscard]] std::span<const plan::Load> loads() const {
+    return std::span(plan_.loads).subspan(row_.first_load, row_.load_count);
+  }
+
+  // Whether [address, address + bytes) is memory of this partition.
+  [[nodiscard]] bool owns(std::uint32_t address, std::uint32_t bytes) const {
+    for (const plan::Piece& piece : pieces()) {
+      const std::uint32_t offset = address - piece.base;
+      if (offset < piece.size && bytes <= piece.size - offset) return true;
+    }
+    return false;
+  }
+
+  // Whether the fault policy restarts a partition that ended as `verdict` says.
+  [[nodiscard]] bool restarts_by_policy() const {
+    return row_.fault_policy == plan::FaultPolicy::Restart &&
+           (row_.restart_limit == 0 || status_.restarts < row_.restart_limit);
+  }
+
+  void running(std::uint64_t now) {
+    status_.started_tsc = now;
+    status_.stopped_tsc = 0;
+    status_.state = status::State::Running;
+  }
+  void stopped(const Verdict& verdict, std::uint64_t now) {
+    status_.reason = verdict.reason;
+    for (unsigned n = 0; n < verdict.detail.size(); ++n) status_.detail[n] = verdict.detail[n];
+    status_.stopped_tsc = now;
+    status_.state = status::State::Stopped;
+  }
+  void restarting() {
+    status_.restarts = status_.restarts + 1;
+    status_.state = status::State::Restarting;
+  }
+
+  void count(status::ExitCause cause) {
+    ++status_.exits[static_cast<std::uint32_t>(cause)];
+  }
+
+ private:
+  const plan::Plan& plan_;
+  const plan::Partition& row_;
+  status::PartitionStatus& status_;
+};
+
+}  // namespace mezzo
