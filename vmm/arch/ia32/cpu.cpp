@@ -28,6 +28,7 @@ void set_up_gdt(Cpu& cpu) {
       tss(layout::kCpuArea + offsetof(Cpu, task_state), sizeof(TaskState) - 1);
   entry(layout::kSpareCs) = flat_code(1, kLastGuestAddress);
   entry(layout::kSpareDs) = flat_data(3, kLastGuestAddress);
+  entry(layout::kSpareSs) = flat_data(1, kLastGuestAddress);
 }
 
 void load_tables(Cpu& cpu) {

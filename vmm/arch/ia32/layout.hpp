@@ -24,7 +24,8 @@
 #define MEZZO_MONITOR_TSS 0x1010
 #define MEZZO_SPARE_CS 0x1018
 #define MEZZO_SPARE_DS 0x1020
-#define MEZZO_GDT_LIMIT 0x1027
+#define MEZZO_SPARE_SS 0x1028
+#define MEZZO_GDT_LIMIT 0x102f
 
 // Not a vector of the processor: an IRET or a segment load on the way back to the guest faulted.
 #define MEZZO_RETURN_FAULT 256
@@ -51,6 +52,7 @@ inline constexpr std::uint16_t kMonitorDs = MEZZO_MONITOR_DS;
 inline constexpr std::uint16_t kMonitorTss = MEZZO_MONITOR_TSS;
 inline constexpr std::uint16_t kSpareCs = MEZZO_SPARE_CS;
 inline constexpr std::uint16_t kSpareDs = MEZZO_SPARE_DS;
+inline constexpr std::uint16_t kSpareSs = MEZZO_SPARE_SS;
 
 static_assert(kWindow == plan::kMonitorWindow);
 static_assert(kCpuArea >= kWindow + plan::kMonitorSize);

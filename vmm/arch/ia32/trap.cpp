@@ -75,7 +75,7 @@ Verdict repair_return(Exit& exit) {
     return Verdict::stop(StopReason::Forbidden, static_cast<std::uint32_t>(ExitCause::Iret), frame.eip);
   }
   if (!code_good) frame.cs = layout::kSpareCs | 1;
-  if (!stack_good) frame.ss = layout::kSpareDs | 1;
+  if (!stack_good) frame.ss = layout::kSpareSs | 1;
   return Verdict::resume();
 }
 
