@@ -9,22 +9,15 @@
 #include <vector>
 
 #include "abi/plan.hpp"
+#include "firmware/e820.hpp"
 #include "system/artifact.hpp"
 #include "system/diagnostic.hpp"
 #include "system/model.hpp"
 
 namespace mezzo::image {
 
-enum class MemoryType : std::uint32_t { Ram = 1, Reserved = 2, AcpiData = 3, AcpiNvs = 4 };
-
-// One entry of the memory map that a guest is shown.
-struct E820Entry {
-  std::uint64_t base = 0;
-  std::uint64_t size = 0;
-  MemoryType type = MemoryType::Reserved;
-
-  bool operator==(const E820Entry&) const = default;
-};
+using firmware::E820Entry;
+using firmware::MemoryType;
 
 // A part of the command line that the user did not write.
 struct CmdlineAddition {

@@ -1,6 +1,7 @@
-// Finds every contradiction in a system: between partitions, with the machine, with the kernels.
+// Finds the contradictions in a system: between partitions, with the machine, with the kernels.
 //
-// It changes nothing and derives nothing; image/compile.hpp relies on what it has established.
+// It changes nothing and derives nothing. What shows only when addresses are chosen (memory too small
+// for a kernel, no room for the monitor) is found by image/layout.hpp.
 #pragma once
 
 #include "system/artifact.hpp"
@@ -10,12 +11,20 @@
 namespace mezzo::system {
 
 // What can be said before anything is fetched: overlaps, owners, CPUs, sizes, command lines.
-// Returns errors and warnings in the order of the file.
+// Returns errors and warnings, those of one partition together.
 [[nodiscard]] Diagnostics check(const System& system);
 
-// The above, and everything that needs the kernels and initramfs themselves: formats, truncation,
-// word size, PAE, corrupted archives, memory too small for them, addresses they cannot run at.
-// `artifacts` has one entry for each partition.
+// The above, and what needs the kernels and initramfs themselves: formats, truncation, word size,
+// PAE, corrupted archives. `artifacts` has one entry for each partition.
 [[nodiscard]] Diagnostics check(const System& system, const Artifacts& artifacts);
+
+// The parts of the first check, for it alone.
+void check_memory(const System& system, Diagnostics& diagnostics);
+void check_owners(const System& system, Diagnostics& diagnostics);
+void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics);
+
+// Adds an error at `position` of the system file.
+void add_error(const System& system, Position position, std::string what, std::string remedy,
+               Diagnostics& diagnostics);
 
 }  // namespace mezzo::system

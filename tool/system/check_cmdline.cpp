@@ -1,0 +1,89 @@
+// Refuses kernel parameters that contradict what a guest of this monitor must be told.
+//
+// The list is about Linux; a parameter that another kernel gives another meaning would be refused too,
+// which nobody has missed so far. What the tool itself adds is in image/cmdline.hpp.
+#include <array>
+#include <optional>
+#include <sstream>
+
+#include "system/board.hpp"
+#include "system/check.hpp"
+
+namespace mezzo::system {
+namespace {
+
+struct Forbidden {
+  std::string_view parameter;  // with '=' at its end: any value
+  std::string_view why;
+};
+
+constexpr std::array kAlways = {
+    Forbidden{"reservetop=", "the monitor's share of the address space is fixed"},
+    Forbidden{"clearcpuid=", "the tool derives it from the machine's 'cpu'"},
+    Forbidden{"tsc_early_khz=", "the monitor measures and fills it"},
+    Forbidden{"tsc=", "guests have no other clock to compare the TSC with"},
+    Forbidden{"notsc", "guests have no other clock"},
+    Forbidden{"reboot=", "other methods would reset the whole machine"},
+    Forbidden{"nolapic", "the local APIC is the guest's timer"},
+    Forbidden{"disableapic", "the local APIC is the guest's timer"},
+    Forbidden{"nolapic_timer", "the local APIC is the guest's timer"},
+    Forbidden{"acpi=", "the guest's ACPI tables tell it what it owns"},
+    Forbidden{"noacpi", "the guest's ACPI tables tell it what it owns"},
+    Forbidden{"mem=", "the memory map comes from the plan"},
+    Forbidden{"memmap=", "the memory map comes from the plan"},
+    Forbidden{"hpet=", "the HPET is the monitor's"},
+    Forbidden{"idle=mwait", "MWAIT cannot be executed outside ring 0"},
+};
+
+constexpr std::array kPciOwner = {
+    Forbidden{"pci=off", "this partition owns PCI"},
+    Forbidden{"pci=noacpi", "interrupt routing comes from the ACPI tables"},
+    Forbidden{"noapic", "its interrupts arrive at the I/O APIC"},
+};
+
+std::optional<Forbidden> find_forbidden(std::string_view word, std::span<const Forbidden> list) {
+  for (const Forbidden& entry : list) {
+    const bool any_value = entry.parameter.ends_with('=');
+    if (any_value ? word.starts_with(entry.parameter) : word == entry.parameter) return entry;
+  }
+  return std::nullopt;
+}
+
+// The COM number that "console=ttyS1,115200" names.
+std::optional<unsigned> console_number(std::string_view word) {
+  constexpr std::string_view kPrefix = "console=ttyS";
+  if (!word.starts_with(kPrefix) || word.size() == kPrefix.size()) return std::nullopt;
+  return static_cast<unsigned>(word[kPrefix.size()] - '0') + 1;
+}
+
+void check_console(const System& system, const Partition& partition, std::string_view word,
+                   Diagnostics& diagnostics) {
+  const auto number = console_number(word);
+  if (!number || *number == partition.console) return;
+  for (const Partition& other : system.partitions) {
+    if (&other == &partition || other.console != *number) continue;
+    add_error(system, partition.cmdline_where,
+              fmt::format("'{}' is the serial port of {}", word, other.name),
+              "remove it: the partition's own console is added by the tool", diagnostics);
+  }
+}
+
+}  // namespace
+
+void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics) {
+  std::istringstream words(partition.cmdline);
+  for (std::string word; words >> word;) {
+    if (word == "--") break;  // the rest is for init
+    auto forbidden = find_forbidden(word, kAlways);
+    if (!forbidden && partition.owns("pci")) forbidden = find_forbidden(word, kPciOwner);
+    if (forbidden) {
+      add_error(system, partition.cmdline_where,
+                fmt::format("the command line of {} must not contain '{}': {}", partition.name, word,
+                            forbidden->why),
+                "remove it; 'mezzo check' shows what the tool adds itself", diagnostics);
+    }
+    check_console(system, partition, word, diagnostics);
+  }
+}
+
+}  // namespace mezzo::system
