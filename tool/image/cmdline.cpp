@@ -1,0 +1,108 @@
+// The parameters are described in Linux Documentation/admin-guide/kernel-parameters.txt.
+#include "image/cmdline.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "system/board.hpp"
+
+namespace mezzo::image {
+namespace {
+
+using plan::InterruptController;
+
+constexpr std::size_t kTscDigits = 10;
+
+// QEMU's models that have none of MONITOR, SMAP, UMIP and INVPCID.
+constexpr std::array<std::string_view, 7> kPlainModels = {
+    "486", "pentium", "pentium2", "pentium3", "athlon", "qemu32", "kvm32"};
+
+// A model may carry features, as in "pentium3,+sse2"; the first word is its name.
+bool is_plain(std::string_view model) {
+  return std::ranges::find(kPlainModels, model.substr(0, model.find(','))) != kPlainModels.end();
+}
+
+// "0x3f8,8,0x2f8,8": the UARTs of the other partitions.
+std::string foreign_uarts(const system::System& system, const system::Partition& partition) {
+  const system::BoardInfo& board = system::board_info(system.machine.board);
+  std::string list;
+  for (const system::Partition& other : system.partitions) {
+    if (&other == &partition || other.console == 0) continue;
+    list += fmt::format("{}{:#x},8", list.empty() ? "" : ",", board.uarts[other.console - 1].port);
+  }
+  return list;
+}
+
+class Builder {
+ public:
+  void add(std::string text, std::string why) {
+    result_.text += (result_.text.empty() ? "" : " ") + text;
+    result_.additions.push_back({std::move(text), std::move(why)});
+  }
+
+  // The parameter whose value the monitor writes.
+  void add_tsc() {
+    constexpr std::string_view kParameter = "tsc_early_khz=";
+    add(std::string(kParameter) + std::string(kTscDigits, ' '),
+        "the TSC's frequency, measured and filled in by the monitor: there is no timer to do it");
+    result_.tsc_khz_offset = result_.text.size() - kTscDigits;
+  }
+
+  Cmdline finish(const std::string& user) {
+    if (!user.empty()) result_.text += " " + user;
+    return std::move(result_);
+  }
+
+ private:
+  Cmdline result_;
+};
+
+void add_processor(const system::System& system, Builder& builder) {
+  builder.add(fmt::format("reservetop={}M", plan::kMonitorWindowSize >> 20),
+              "the monitor is at the top of the address space");
+  if (is_plain(system.machine.cpu_model)) {
+    builder.add("clearcpuid=sep", "SYSENTER would enter ring 0");
+  } else {
+    builder.add("clearcpuid=sep,monitor,smap,umip,invpcid",
+                "SYSENTER would enter ring 0; the others fail outside ring 0");
+    builder.add("idle=halt", "MWAIT fails outside ring 0");
+  }
+  builder.add_tsc();
+  builder.add("tsc=reliable", "there is no other clock to compare it with");
+  builder.add("no_timer_check", "the check may fail by chance on a loaded host");
+}
+
+void add_devices(const system::System& system, const system::Partition& partition,
+                 Builder& builder) {
+  if (partition.interrupts == InterruptController::Pic) {
+    builder.add("noapic", "the I/O APIC is not this partition's");
+  }
+  if (!partition.owns("pci")) builder.add("pci=off", "PCI is not this partition's");
+  if (!partition.owns("rtc")) {
+    builder.add("initcall_blacklist=cmos_init",
+                "the clock's alarm is not this partition's; its time is read at boot");
+  }
+  const std::string uarts = foreign_uarts(system, partition);
+  if (!uarts.empty()) {
+    builder.add("reserve=" + uarts, "serial ports of other partitions");
+  }
+}
+
+}  // namespace
+
+Cmdline derive_cmdline(const system::System& system, const system::Partition& partition) {
+  Builder builder;
+  add_processor(system, builder);
+  builder.add("reboot=t", "a triple fault ends the partition; other methods reset the machine");
+  if (partition.cmdline.find("panic=") == std::string::npos) {
+    builder.add("panic=-1", "a panic ends the partition at once");
+  }
+  add_devices(system, partition, builder);
+  if (partition.console != 0) {
+    builder.add(fmt::format("console=ttyS{},115200", partition.console - 1),
+                "this partition's console");
+  }
+  return builder.finish(partition.cmdline);
+}
+
+}  // namespace mezzo::image
