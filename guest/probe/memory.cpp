@@ -1,0 +1,135 @@
+// Probes of paging: page faults with their error codes, changes to page tables, and the part of the
+// address space where the monitor lives.
+#include "probe.hpp"
+
+namespace probe {
+namespace {
+
+constexpr u32 kP = 1, kW = 2, kU = 4;  // page fault error code
+
+template <u32 address>
+u32 read() {
+  return read32(address) & 0;
+}
+template <u32 address>
+u32 write() {
+  write32(address, 0);
+  return 0;
+}
+
+void page_faults() {
+  kernel("read-absent", read<kTestAbsent>, page_fault(0, kTestAbsent));
+  user("read-absent", read<kTestAbsent>, page_fault(kU, kTestAbsent));
+  kernel("write-absent", write<kTestAbsent>, page_fault(kW, kTestAbsent));
+  user("write-absent", write<kTestAbsent>, page_fault(kW | kU, kTestAbsent));
+  kernel("read-kernel-page", read<kTestKernelRead>, value(0));
+  user("read-kernel-page", read<kTestKernelRead>, page_fault(kP | kU, kTestKernelRead));
+  user("write-kernel-page", write<kTestKernelWrite>, page_fault(kP | kW | kU, kTestKernelWrite));
+  kernel("write-read-only", write<kTestKernelRead>, page_fault(kP | kW, kTestKernelRead));
+  kernel("write-user-read-only", write<kTestUserRead>, page_fault(kP | kW, kTestUserRead));
+  user("write-user-read-only", write<kTestUserRead>, page_fault(kP | kW | kU, kTestUserRead));
+  both("write-user-page", write<kTestUserWrite>, value(0));
+  kernel("read-reserved-bit", read<kReserved>, fault_with_any_code(kPage));
+  user("read-reserved-bit", read<kReserved>, fault_with_any_code(kPage));
+  write_cr<0>(kControl0 & ~0x10000u);
+  kernel("write-read-only-without-wp", write<kTestKernelRead>, value(0));
+  write_cr<0>(kControl0);
+}
+
+void table_changes() {
+  test_page[0] = 0x11111111;
+  other_page[0] = 0x22222222;
+  kernel(
+      "remap-and-invlpg",
+      [] {
+        const u32 before = read32(kTestRemapped);
+        test_table[(kTestRemapped >> 12) % 1024] = address_of(other_page) | 7;
+        invalidate(kTestRemapped);
+        const u32 after = read32(kTestRemapped);
+        test_table[(kTestRemapped >> 12) % 1024] = address_of(test_page) | 7;
+        invalidate(kTestRemapped);
+        return before - 0x11111111 + after;
+      },
+      value(0x22222222));
+  kernel(
+      "new-directory-entry",
+      [] {
+        page_directory[0x81000000 >> 22] = page_directory[kTest >> 22];
+        const u32 result = read32(0x81000000 + (kTestUserWrite - kTest));
+        page_directory[0x81000000 >> 22] = 0;
+        write_cr<3>(address_of(page_directory));
+        return result;
+      },
+      value(0x11111111));
+  kernel("removed-directory-entry", [] { return read32(0x81000000); }, page_fault(0, 0x81000000));
+}
+
+// A directory whose last entry, the monitor's, has another use.
+void last_entry() {
+  for (u32 i = 0; i < 1023; ++i) second_directory[i] = page_directory[i];
+  second_directory[1023] = page_directory[kTest >> 22];
+  kernel(
+      "own-use-of-last-entry",
+      [] {
+        write_cr<3>(address_of(second_directory));
+        write_cr<2>(1);
+        write_cr<3>(address_of(page_directory));
+        return 1u;
+      },
+      done());
+  kernel(
+      "last-entry-is-kept",
+      [] { return u32{second_directory[1023] == page_directory[kTest >> 22]}; },
+      differs(done(), value(0)));
+}
+
+// Ring 1 is kept out of the window by segment limits where the machine checks them; ring 3 by
+// paging too.
+void window() {
+  for (window_address = kWindow; window_address != 0; window_address += 0x10000) {
+    const Body read_there = [] { return read32(window_address) & 0; };
+    const Body write_there = [] {
+      write32(window_address, 0);
+      return 0u;
+    };
+    if (under_monitor()) {
+      user("window-read", read_there, any_fault());
+      user("window-write", write_there, any_fault());
+    } else {
+      user("window-read", read_there, differs(page_fault(kU, window_address), any_fault()));
+      user("window-write", write_there, differs(page_fault(kU | kW, window_address), any_fault()));
+    }
+    if (under_monitor() && !limits_enforced) continue;
+    kernel("window-read", read_there, differs(page_fault(0, window_address), fault(kProtection)));
+    kernel("window-write", write_there,
+           differs(page_fault(kW, window_address), fault(kProtection)));
+  }
+  window_address = kWindow;
+  if (under_monitor() && !limits_enforced) {
+    skip("window-from-kernel", "this machine does not enforce segment limits");
+    return;
+  }
+  kernel("window-by-ss", write_window_by_ss, differs(page_fault(kW, kWindow), fault(kStack)));
+  kernel("window-call", call_into_window, differs(page_fault(0, kWindow), fault(kProtection)));
+  kernel(
+      "window-straddle", [] { return read32(kWindow - 2); },
+      differs(page_fault(0, kWindow - 2), fault(kProtection)));
+  kernel(
+      "window-rep-movs",
+      [] {
+        asm volatile("rep movsb" : : "S"(kWindow), "D"(address_of(other_page)), "c"(64) : "memory");
+        return 1u;
+      },
+      differs(page_fault(0, kWindow), fault(kProtection)));
+}
+
+}  // namespace
+
+void probe_memory() {
+  page_faults();
+  table_changes();
+  last_entry();
+  window();
+}
+
+}  // namespace probe

@@ -1,0 +1,141 @@
+// Modes: ways to end on purpose, and loads for the others' tests. `mode=NAME` on the command line.
+#include "abi/hypercall.hpp"
+#include "probe.hpp"
+
+namespace probe {
+namespace {
+
+constexpr u32 kTimerVector = 0x50;
+
+void hypercall(mezzo::hypercall::Call call) {
+  asm volatile("int %[vector]"
+               : "+a"(call)
+               : [vector] "i"(mezzo::hypercall::kVector)
+               : "ebx", "ecx", "edx", "memory");
+}
+
+// How a PC kernel resets the machine when nothing else works.
+void triple_fault() {
+  load_idt(0, 0);
+  asm volatile("int3");
+}
+
+void double_fault_without_handler() {
+  load_idt(7, address_of(test_page));  // room for one gate, not present
+  asm volatile("ud2");
+}
+
+void halt_for_ever() { stop_for_ever(); }
+
+void spin() { asm volatile("cli; 1: jmp 1b"); }
+
+volatile u32 ticks;
+bool tick(TrapFrame&) {
+  ticks = ticks + 1;
+  end_of_interrupt();
+  return true;
+}
+
+// A line for every timer interrupt: a gap in the numbers is a lost line, one in the times a delay.
+//   timer=COUNT  of the local APIC between two lines (10,000,000: 10 ms in QEMU)
+void count() {
+  set_gate(kTimerVector, kInterruptGate, 0);
+  set_hook(kTimerVector, tick);
+  enable_local_apic(kTimerVector);
+  start_timer(option("timer").number(10'000'000), true);
+  asm volatile("sti");
+  for (u32 printed = 0;;) {
+    if (printed == ticks) {
+      // Interrupts off between the look and the HLT, or a tick between them would be slept through.
+      asm volatile("cli");
+      if (printed == ticks) asm volatile("sti; hlt");
+      asm volatile("sti");
+      continue;
+    }
+    ++printed;
+    print("count ");
+    print_number(printed);
+    print(" tsc ");
+    print_hex64(read_tsc());
+    print("\n");
+  }
+}
+
+// Entries from user mode have no usable stack.
+void bad_stack() {
+  task_state.esp0 = kTestAbsent + 0x800;
+  (void)in_user([] { return 1u; });
+}
+
+void unmapped_idt() {
+  load_idt(0x7ff, kTestAbsent);
+  asm volatile("ud2");
+}
+
+void page_directory_elsewhere() { write_cr<3>(option("cr3").number(0xfffff000)); }
+
+// Takes the monitor's entry out of the directory in use: the documented hole of direct paging. On a
+// bare machine nothing happens.
+void directory_hole() {
+  page_directory[1023] = 0;
+  write_cr<3>(read_cr<3>());
+  print("still here\n");
+}
+
+void large_gdt() {
+  load_gdt(0xffff, 0);
+  load_own_gdt();
+  print("still here\n");
+}
+
+void real_mode() { write_cr<0>(kControl0 & ~0x80000001u); }
+
+void pae() {
+  constexpr u32 kPae = 0x20;
+  alignas(4096) static u64 tables[4][512];
+  alignas(32) static u64 root[4];
+  for (u32 i = 0; i < 2048; ++i) (&tables[0][0])[i] = u64{i} << 21 | 0x83;
+  for (u32 i = 0; i < 4; ++i) root[i] = address_of(tables[i]) | 1;
+  write_cr<0>(kControl0 & ~0x80000000u);
+  write_cr<4>(kPse | kPae);
+  write_cr<3>(address_of(root));
+  write_cr<0>(kControl0);
+  print("PAE paging is on\n");
+}
+
+struct Mode {
+  const char* name;
+  void (*run)();
+};
+constexpr Mode kModes[] = {
+    {"crash-triple", triple_fault},
+    {"crash-double", double_fault_without_handler},
+    {"crash-hlt", halt_for_ever},
+    {"crash-stack", bad_stack},
+    {"crash-idt", unmapped_idt},
+    {"spin", spin},
+    {"count", count},
+    {"cr3-elsewhere", page_directory_elsewhere},
+    {"directory-hole", directory_hole},
+    {"large-gdt", large_gdt},
+    {"real-mode", real_mode},
+    {"pae", pae},
+    {"stop-self", [] { hypercall(mezzo::hypercall::Call::StopSelf); }},
+    {"restart-self", [] { hypercall(mezzo::hypercall::Call::RestartSelf); }},
+};
+
+}  // namespace
+
+void run_mode(const Option& mode) {
+  for (const Mode& known : kModes) {
+    if (!mode.is(known.name)) continue;
+    print("probe mode ");
+    print(known.name);
+    print("\n");
+    known.run();
+    print("probe: the mode ended\n");
+    stop_for_ever();
+  }
+}
+
+}  // namespace probe
