@@ -227,8 +227,7 @@ class PackageCacheTest : public FetchTest {
     base::make_directory(packages_);
     const auto finished =
         base::run({.argv = {"dpkg-deb", "--build", "--root-owner-group", "tree", deb_.string()},
-                   .directory = directory_.path(),
-                   .environment = {}});
+                   .directory = directory_.path()});
     ASSERT_EQ(finished.status, 0) << finished.output;
     base::write_file(packages_ / "busybox-static.json",
                      "{\"package\": \"busybox-static\", \"version\": \"1\", \"sha256\": \"" +
@@ -285,20 +284,13 @@ TEST(WriteFile, LeavesTheOldFileIfTheNewOneFails) {
 }
 
 TEST(Process, ReportsStatusOutputAndMissingPrograms) {
-  EXPECT_EQ(base::run({.argv = {"sh", "-c", "echo out; echo err >&2; exit 3"},
-                       .directory = {},
-                       .environment = {}})
-                .status,
-            3);
+  EXPECT_EQ(base::run({.argv = {"sh", "-c", "echo out; echo err >&2; exit 3"}}).status, 3);
   std::string lines;
-  const auto finished =
-      base::run({.argv = {"printf", "a\\nb\\nrest"}, .directory = {}, .environment = {}},
-                [&](std::string_view line) { lines += std::string(line) + ";"; });
+  const auto finished = base::run({.argv = {"printf", "a\\nb\\nrest"}},
+                                  [&](std::string_view line) { lines += std::string(line) + ";"; });
   EXPECT_EQ(lines, "a;b;");
   EXPECT_EQ(finished.output, "a\nb\nrest");
-  EXPECT_EQ(
-      base::run({.argv = {"mezzo-no-such-program"}, .directory = {}, .environment = {}}).status,
-      127);
+  EXPECT_EQ(base::run({.argv = {"mezzo-no-such-program"}}).status, 127);
   EXPECT_FALSE(base::find_program("sh").empty());
   EXPECT_TRUE(base::find_program("mezzo-no-such-program").empty());
 }

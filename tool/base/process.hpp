@@ -14,9 +14,9 @@
 namespace mezzo::base {
 
 struct Command {
-  std::vector<std::string> argv;                                 // argv[0] is looked up in PATH
-  std::filesystem::path directory;                               // where it runs; empty: here
-  std::vector<std::pair<std::string, std::string>> environment;  // added to ours
+  std::vector<std::string> argv;                                   // argv[0] is looked up in PATH
+  std::filesystem::path directory{};                               // where it runs; empty: here
+  std::vector<std::pair<std::string, std::string>> environment{};  // added to ours
 };
 
 struct Finished {

@@ -2,12 +2,13 @@
 #include "command/command.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <signal.h>
 
 #include <cstdio>
 #include <exception>
 
 #include "base/error.hpp"
+#include "base/interrupt.hpp"
 #include "mezzo_build.hpp"
 
 namespace mezzo::command {
@@ -20,27 +21,42 @@ int report(const UserError& error) {
   return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  CLI::App app{"Mezzo"};
-  Action action;
-  app.set_version_flag("--version", std::string("mezzo ") + build::kVersion);
-  app.require_subcommand(1);
+int run(const Action& action) {
   try {
-    app.parse(argc, argv);
-    return action ? action() : 0;
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    const base::InterruptScope interrupts;
+    return action();
   } catch (const UserError& error) {
     return report(error);
   } catch (const Interrupted& interrupted) {
-    fmt::print(stderr, "\nmezzo: interrupted\n");
+    fmt::print(stderr, "\nmezzo: interrupted; nothing is left half-done\n");
     return 128 + interrupted.signal();
   } catch (const std::exception& error) {
     fmt::print(stderr, "mezzo: internal error: {}\n", error.what());
     return 1;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  CLI::App app{"Mezzo"};
+  Action action;
+  app.name("mezzo");
+  app.set_version_flag("--version", std::string("mezzo ") + build::kVersion);
+  app.get_formatter()->column_width(34);
+  app.require_subcommand(1);
+  add_system_commands(app, action);
+  add_run_commands(app, action);
+  add_monitor_commands(app, action);
+  add_console_command(app, action);
+  add_test_command(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return run(action);
 }
 
 }  // namespace mezzo::command

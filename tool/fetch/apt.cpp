@@ -135,9 +135,7 @@ void Apt::write_configuration() {
     base::write_file(directory_ / "state/status", "");
   }
   const std::string uris = base::run({.argv = {"apt-get", "--print-uris", "-o",
-                                               "Dir::State::Lists=/nonexistent", "update"},
-                                      .directory = {},
-                                      .environment = {}})
+                                               "Dir::State::Lists=/nonexistent", "update"}})
                                .output;
   const std::string mirror = bookworm_mirror(uris);
   std::string sources;
@@ -147,9 +145,7 @@ void Apt::write_configuration() {
   base::write_file(directory_ / "sources.list", sources);
 
   // Of the system's configuration only how to reach the network is taken over.
-  const std::string acquire =
-      base::run({.argv = {"apt-config", "dump", "Acquire"}, .directory = {}, .environment = {}})
-          .output;
+  const std::string acquire = base::run({.argv = {"apt-config", "dump", "Acquire"}}).output;
   base::write_file(directory_ / "apt.conf",
                    fmt::format("Dir::Etc::main \"/dev/null\";\n"
                                "Dir::Etc::parts \"/dev/null\";\n"

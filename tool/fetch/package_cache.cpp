@@ -123,7 +123,6 @@ void PackageCache::unpack(const Package& package) {
   const auto contents = partial.path() / "contents";
   const base::Finished finished =
       base::run({.argv = {"dpkg-deb", "--extract", package.deb.string(), contents.string()},
-                 .directory = {},
                  .environment = {{"LC_ALL", "C.UTF-8"}}});
   if (finished.status != 0) {
     const bool full = finished.output.find("No space left on device") != std::string::npos;

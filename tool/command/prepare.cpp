@@ -1,0 +1,78 @@
+// load, check, fetch: the common way of run, check, fetch and image.
+#include "command/prepare.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "fetch/fetch.hpp"
+#include "mezzo_build.hpp"
+#include "system/check.hpp"
+#include "system/parse.hpp"
+
+namespace mezzo::command {
+
+namespace {
+
+std::filesystem::path directory_from(const char* variable, const char* otherwise) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? value : otherwise;
+}
+
+}  // namespace
+
+void show(const system::Diagnostics& diagnostics) {
+  for (const system::Diagnostic& diagnostic : diagnostics) {
+    fmt::print(stderr, "{}\n", to_string(diagnostic));
+  }
+  if (has_errors(diagnostics)) throw UserError("nothing was done, because of the errors above");
+}
+
+system::System load(const std::string& file) {
+  system::System system = take(system::load_system(file));
+  show(system::check(system));
+  return system;
+}
+
+fetch::Progress show_progress() {
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  const auto last = std::make_shared<std::string>();
+  return [terminal, last](std::string_view what, int percent) {
+    if (terminal && percent >= 0) {
+      fmt::print(stderr, "\r\033[Kmezzo: {} {}%{}", what, percent, percent == 100 ? "\n" : "");
+    } else if (*last != what) {
+      fmt::print(stderr, "mezzo: {}\n", what);
+    }
+    *last = what;
+    std::fflush(stderr);
+  };
+}
+
+system::Artifacts fetch_all(const system::System& system, bool refresh) {
+  return fetch::fetch(
+      system, {.cache = base::cache_directory(), .refresh = refresh, .progress = show_progress()});
+}
+
+system::Bytes monitor_elf() {
+  const auto path = build_directory() / "vmm" / "mezzo-vmm.elf";
+  if (!std::filesystem::exists(path)) {
+    throw UserError(fmt::format("the monitor {} is not built", path.string()),
+                    "Start the tool by ./mezzo, which builds what has changed.");
+  }
+  return base::read_file(path);
+}
+
+std::filesystem::path source_directory() {
+  return directory_from("MEZZO_SOURCE_DIR", build::kSourceDir);
+}
+
+std::filesystem::path build_directory() {
+  return directory_from("MEZZO_BUILD_DIR", build::kBuildDir);
+}
+
+}  // namespace mezzo::command

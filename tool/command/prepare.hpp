@@ -1,0 +1,44 @@
+// The steps that several commands share: from a system file to artifacts and a compiled image, with
+// progress and diagnostics on stderr.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "fetch/apt.hpp"
+#include "image/compile.hpp"
+#include "system/artifact.hpp"
+#include "system/diagnostic.hpp"
+#include "system/model.hpp"
+
+namespace mezzo::command {
+
+// Prints all diagnostics; throws UserError if one of them is an error.
+void show(const system::Diagnostics& diagnostics);
+
+// The value of `result`, or its errors shown and UserError thrown.
+template <class T>
+T take(system::Result<T> result) {
+  if (!result) show(result.error());
+  return std::move(result).value();
+}
+
+// Reads and checks the system file, as far as that is possible without its kernels. Throws
+// UserError.
+[[nodiscard]] system::System load(const std::string& file);
+
+// Progress on one line of a terminal, or as lines elsewhere.
+[[nodiscard]] fetch::Progress show_progress();
+
+// Everything the system needs, from the cache or the network. Throws UserError.
+[[nodiscard]] system::Artifacts fetch_all(const system::System& system, bool refresh);
+
+// The monitor's ELF as built. Throws UserError if it is not there.
+[[nodiscard]] system::Bytes monitor_elf();
+
+// Folders of this checkout and its build: MEZZO_SOURCE_DIR and MEZZO_BUILD_DIR, else where it was
+// built.
+[[nodiscard]] std::filesystem::path source_directory();
+[[nodiscard]] std::filesystem::path build_directory();
+
+}  // namespace mezzo::command

@@ -1,0 +1,116 @@
+// JSON out of plain values.
+#include "run/result.hpp"
+
+#include <cstring>
+
+#include "mezzo_build.hpp"
+#include "run/names.hpp"
+
+namespace mezzo::run {
+
+namespace {
+
+using nlohmann::json;
+
+// Seconds that partition has run in its present incarnation, by the machine's clock.
+double uptime(const status::Region& region, const status::PartitionStatus& partition) {
+  const std::uint64_t end = partition.stopped_tsc != 0 ? partition.stopped_tsc : region.now_tsc;
+  if (region.tsc_khz == 0 || partition.started_tsc == 0 || end < partition.started_tsc) return 0;
+  return static_cast<double>(end - partition.started_tsc) / (1000.0 * region.tsc_khz);
+}
+
+json crash_json(const status::CrashRecord& crash) {
+  if (crash.valid == 0) return nullptr;
+  return {{"cpu", crash.cpu},
+          {"vector", crash.vector},
+          {"error_code", crash.error_code},
+          {"eip", crash.eip},
+          {"cs", crash.cs},
+          {"eflags", crash.eflags},
+          {"esp", crash.esp},
+          {"cr0", crash.cr0},
+          {"cr2", crash.cr2},
+          {"cr3", crash.cr3},
+          {"cr4", crash.cr4},
+          {"registers", crash.registers},
+          {"message", std::string(crash.message, strnlen(crash.message, sizeof(crash.message)))}};
+}
+
+json script_json(const PartitionFacts& facts) {
+  if (!facts.has_script) return nullptr;
+  return {{"done", facts.script_done},
+          {"exit_status", facts.script_status ? json(*facts.script_status) : json(nullptr)}};
+}
+
+// The status of a partition whose monitor never started.
+json unborn() {
+  return {{"state", name_of(status::State::Built)},
+          {"reason", name_of(status::StopReason::None)},
+          {"detail", json::array({0, 0, 0, 0})},
+          {"restarts", 0},
+          {"cpu", nullptr},
+          {"uptime_seconds", 0.0},
+          {"exits", json::object()}};
+}
+
+}  // namespace
+
+json partition_json(const status::Region& region, std::size_t index) {
+  const status::PartitionStatus& partition = region.partitions[index];
+  json exits = json::object();
+  for (std::uint32_t cause = 0; cause < status::kExitCauses; ++cause) {
+    exits[std::string(name_of(static_cast<status::ExitCause>(cause)))] = partition.exits[cause];
+  }
+  return {{"name", std::string(partition.name, strnlen(partition.name, plan::kNameSize))},
+          {"state", name_of(partition.state)},
+          {"reason", name_of(partition.reason)},
+          {"detail", partition.detail},
+          {"restarts", partition.restarts},
+          {"cpu", partition.cpu},
+          {"uptime_seconds", uptime(region, partition)},
+          {"exits", std::move(exits)}};
+}
+
+json monitor_json(const std::optional<status::Region>& region) {
+  if (!region) return nullptr;
+  return {{"abi_version", region->version},
+          {"cpus", region->cpu_count},
+          {"tsc_khz", region->tsc_khz},
+          {"heartbeats", region->heartbeats},
+          {"crash", crash_json(region->crash)}};
+}
+
+json make_result(const RunFacts& facts, const std::optional<status::Region>& region) {
+  json partitions = json::array();
+  for (std::size_t i = 0; i < facts.partitions.size(); ++i) {
+    const PartitionFacts& partition = facts.partitions[i];
+    json entry = region && i < region->partition_count ? partition_json(*region, i) : unborn();
+    entry["name"] = partition.name;
+    entry["kernel"] = {{"package", partition.kernel_package},
+                       {"version", partition.kernel_version},
+                       {"sha256", partition.kernel_sha256}};
+    entry["initramfs_sha256"] = partition.initramfs_sha256;
+    entry["cmdline"] = partition.cmdline;
+    entry["console"] = partition.console;
+    entry["script"] = script_json(partition);
+    partitions.push_back(std::move(entry));
+  }
+  return {{"schema", kResultVersion},
+          {"mezzo", build::kVersion},
+          {"system", facts.system},
+          {"system_file", facts.system_file},
+          {"outcome", facts.outcome},
+          {"exit_status", facts.exit_status},
+          {"started", facts.started},
+          {"seconds", facts.seconds},
+          {"qemu", {{"version", facts.qemu_version}, {"command", facts.qemu_command}}},
+          {"monitor", monitor_json(region)},
+          {"monitor_log", facts.monitor_log},
+          {"partitions", std::move(partitions)}};
+}
+
+std::string to_text(const json& value) {
+  return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace mezzo::run

@@ -1,0 +1,210 @@
+// Puts a run together: folder, memory, image, consoles, QEMU, session, result.
+#include "run/run.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/interrupt.hpp"
+#include "image/write.hpp"
+#include "run/console.hpp"
+#include "run/machine_ram.hpp"
+#include "run/qemu.hpp"
+#include "run/result.hpp"
+#include "run/run_dir.hpp"
+#include "run/session.hpp"
+#include "run/terminal.hpp"
+
+namespace mezzo::run {
+
+namespace {
+
+constexpr unsigned kUarts = 4;
+constexpr int kTimeoutStatus = 124;  // as timeout(1)
+
+int exit_status(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::Done:
+    case Outcome::AllStopped:
+    case Outcome::Quit:
+      return 0;
+    case Outcome::Timeout:
+      return kTimeoutStatus;
+    case Outcome::Interrupted:
+      return 128 + base::interrupted_by();
+    default:
+      return 1;
+  }
+}
+
+// The consoles of all partitions that have one, and QEMU's ends of their UARTs by COM number.
+struct Consoles {
+  std::vector<Console> ours;
+  std::vector<std::size_t> partitions;  // parallel to `ours`
+  std::vector<base::Descriptor> qemu = std::vector<base::Descriptor>(kUarts);
+};
+
+Consoles make_consoles(const system::System& system, const RunDirectory& directory, bool colour) {
+  std::size_t width = 0;
+  for (const auto& partition : system.partitions) width = std::max(width, partition.name.size());
+  Consoles consoles;
+  for (std::size_t i = 0; i < system.partitions.size(); ++i) {
+    const system::Partition& partition = system.partitions[i];
+    if (partition.console == 0) continue;
+    UartPair uart = make_uart();
+    consoles.qemu[partition.console - 1] = std::move(uart.qemu);
+    consoles.ours.emplace_back(partition.name, console_prefix(partition.name, i, width, colour),
+                               std::move(uart.ours), console_socket(directory.path(), i));
+    consoles.partitions.push_back(i);
+  }
+  return consoles;
+}
+
+void hand_out_scripts(const std::vector<PartitionScript>& scripts, std::vector<Console>& consoles) {
+  for (const PartitionScript& script : scripts) {
+    bool used = false;
+    for (Console& console : consoles) {
+      if (!script.partition.empty() && script.partition != console.name()) continue;
+      console.script.emplace(script.steps);
+      used = true;
+    }
+    if (used) continue;
+    std::vector<std::string> names;
+    for (const Console& console : consoles) names.push_back(console.name());
+    throw UserError(fmt::format("there is no partition '{}' with a console to type a script into",
+                                script.partition),
+                    fmt::format("Partitions with a console: {}", fmt::join(names, ", ")));
+  }
+}
+
+void write_image(const image::CompiledImage& image, const system::Bytes& monitor_elf,
+                 const std::filesystem::path& path) {
+  const auto written = image::write_elf(image, monitor_elf, path);
+  if (written) return;
+  std::string text;
+  for (const auto& diagnostic : written.error()) text += to_string(diagnostic) + "\n";
+  throw UserError("the boot image could not be written\n" + text);
+}
+
+std::vector<PartitionFacts> partition_facts(const system::Artifacts& artifacts,
+                                            const image::CompiledImage& image,
+                                            const Consoles& consoles) {
+  std::vector<PartitionFacts> all;
+  for (std::size_t i = 0; i < image.partitions.size(); ++i) {
+    const image::PartitionReport& report = image.partitions[i];
+    PartitionFacts& facts = all.emplace_back();
+    facts.name = report.name;
+    facts.kernel_package = report.kernel_package;
+    facts.kernel_version = report.kernel_version;
+    facts.kernel_sha256 = report.kernel_sha256;
+    facts.cmdline = report.cmdline;
+    if (artifacts[i].initramfs) facts.initramfs_sha256 = artifacts[i].initramfs->sha256;
+    const auto owner = std::ranges::find(consoles.partitions, i);
+    if (owner == consoles.partitions.end()) continue;
+    const Console& console =
+        consoles.ours[static_cast<std::size_t>(owner - consoles.partitions.begin())];
+    facts.console = console.transcript();
+    if (!console.script) continue;
+    facts.has_script = true;
+    facts.script_done = console.script->done();
+    facts.script_status = console.script->exit_status();
+  }
+  return all;
+}
+
+// What went wrong, for those outcomes that need an explanation.
+void explain(Outcome outcome, const Consoles& consoles, const Qemu& qemu) {
+  for (const Console& console : consoles.ours) {
+    if (!console.script) continue;
+    const Script& script = *console.script;
+    if (!script.done()) {
+      fmt::print(stderr, "mezzo: {}: the script was waiting for {}\n", console.name(),
+                 script.waiting_for());
+    } else if (!script.exit_status()) {
+      fmt::print(stderr,
+                 "mezzo: {}: stopped before its script was through; it was waiting for {}\n",
+                 console.name(), script.waiting_for());
+    } else if (*script.exit_status() != 0) {
+      fmt::print(stderr, "mezzo: {}: the script ended with status {}\n", console.name(),
+                 *script.exit_status());
+    }
+  }
+  if (outcome == Outcome::MachineEnded) {
+    fmt::print(stderr, "mezzo: the machine ended by itself. QEMU said:\n{}", qemu.messages());
+  } else if (outcome == Outcome::Timeout) {
+    fmt::print(stderr, "mezzo: the time given by --timeout is over\n");
+  } else if (outcome == Outcome::MonitorRefused) {
+    fmt::print(stderr, "mezzo: the monitor did not start the partitions; its reason is above\n");
+  }
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return {};
+  const base::Bytes bytes = base::read_file(path);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+int run(const system::System& system, const system::Artifacts& artifacts,
+        const image::CompiledImage& image, const system::Bytes& monitor_elf,
+        const RunOptions& options) {
+  using std::chrono::steady_clock;
+  const auto start = steady_clock::now();
+  RunFacts facts;
+  facts.started = fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr)));
+  const QemuVersion version = find_qemu();
+  RunDirectory directory(system.name);
+  const QemuFiles files = {.image = directory.path() / "image.elf",
+                           .ram = directory.choose_ram(system.machine.memory),
+                           .directory = directory.path()};
+  write_image(image, monitor_elf, files.image);
+  const MachineRam ram = MachineRam::create(files.ram, system.machine.memory);
+  const status::Region& region = ram.region(image.plan.monitor_base);
+  Consoles consoles = make_consoles(system, directory, wants_colour(stdout));
+  hand_out_scripts(options.scripts, consoles.ours);
+  base::write_file(directory.path() / "monitor.log", "");
+
+  std::vector<int> uart_fds;
+  for (const base::Descriptor& fd : consoles.qemu) uart_fds.push_back(fd.get());
+  facts.qemu_command = qemu_arguments(system, files, uart_fds);
+  facts.qemu_version = version.text;
+  RunInfo info = {.name = directory.name(),
+                  .pid = getpid(),
+                  .system_file = system.file,
+                  .ram = files.ram,
+                  .monitor_base = image.plan.monitor_base,
+                  .partitions = {}};
+  for (const auto& partition : system.partitions) info.partitions.push_back(partition.name);
+
+  base::check_interrupt();
+  const Qemu qemu(facts.qemu_command, directory.path() / "qemu.log");
+  for (base::Descriptor& fd : consoles.qemu) fd.reset();
+  directory.publish(info);
+  const bool interactive = !options.headless && is_terminal(stdin) && is_terminal(stdout);
+  Session session(
+      consoles.ours, region, directory.path() / "monitor.log", qemu.fd(),
+      {.interactive = interactive, .colour = wants_colour(stdout), .timeout = options.timeout});
+  const Outcome outcome = session.run();
+  fmt::print("\n");
+  explain(outcome, consoles, qemu);
+
+  if (!options.result.empty()) {
+    facts.system = system.name;
+    facts.system_file = system.file;
+    facts.outcome = name_of(outcome);
+    facts.exit_status = exit_status(outcome);
+    facts.seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
+    facts.monitor_log = read_text(directory.path() / "monitor.log");
+    facts.partitions = partition_facts(artifacts, image, consoles);
+    base::write_file(options.result, to_text(make_result(facts, snapshot(region))));
+  }
+  return exit_status(outcome);
+}
+
+}  // namespace mezzo::run

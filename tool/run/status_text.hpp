@@ -1,0 +1,16 @@
+// The status region as tables for people: what `stat` and `trace` print.
+#pragma once
+
+#include <string>
+
+#include "abi/status.hpp"
+
+namespace mezzo::run {
+
+// One line for each partition, then its exits by cause, most frequent first. Lines end in '\n'.
+[[nodiscard]] std::string partition_table(const status::Region& region);
+
+// The last `count` exits of each processor, oldest first.
+[[nodiscard]] std::string trace_table(const status::Region& region, std::uint32_t count);
+
+}  // namespace mezzo::run
