@@ -32,7 +32,6 @@ struct alignas(plan::kPageSize) Cpu {
   std::uint32_t partition;  // index in the plan, or kNoPartition
   std::uint32_t directory_entry;  // what each of the guest's page directories holds last
 
-  volatile bool idle;              // in idle_wait()
   volatile bool nmi_pending;       // an NMI hit the monitor itself; looked at before the guest goes on
   volatile std::uint32_t woken_by; // vector that ended idle_wait(), or kNoVector
 };

@@ -138,9 +138,7 @@ Verdict wait_for_interrupt(Exit& exit) {
   cpu.woken_by = kNoVector;
   while (cpu.woken_by == kNoVector) {
     use_monitor_idt(cpu);
-    cpu.idle = true;
     idle_wait();
-    cpu.idle = false;
     use_guest_idt(cpu);
     if (cpu.nmi_pending) obey_control(cpu);
   }
@@ -176,25 +174,35 @@ void handle_exit(Cpu& cpu, Frame& frame) {
   if (cpu.nmi_pending) obey_control(cpu);
 }
 
+std::uint32_t address_of_code(void (*function)()) {
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(function));
+}
+
 // A trap of the monitor's own: an NMI, an interrupt that ends idling, or a fault at an expected place.
+// The window in which a trap ends idling is exactly STI and HLT: an NMI may come at any later
+// instruction too, and must then change nothing but its flag.
 void handle_own_trap(Cpu& cpu, Frame& frame) {
-  if (frame.vector == 2) {
-    cpu.nmi_pending = true;
-  } else if (!cpu.idle) {
-    for (const Fixup* fixup = fixups; fixup != fixups_end; ++fixup) {
-      if (frame.eip == fixup->fault) {
-        frame.eip = fixup->resume;
-        return;
-      }
-    }
-    bug("unexpected trap in the monitor", &frame);
-  } else {
-    cpu.woken_by = frame.vector;
-  }
-  if (cpu.idle) {
-    frame.eip = address_of(*reinterpret_cast<const char*>(&idle_wait_end));
+  const std::uint32_t idle_end = address_of_code(idle_wait_end);
+  const bool idling = frame.eip >= address_of_code(idle_wait) && frame.eip <= idle_end;
+  if (idling) {
+    frame.eip = idle_end;
     frame.eflags &= ~eflags::kInterrupts;
   }
+  if (frame.vector == static_cast<unsigned>(Vector::Nmi)) {
+    cpu.nmi_pending = true;
+    return;
+  }
+  if (idling) {
+    cpu.woken_by = frame.vector;
+    return;
+  }
+  for (const Fixup* fixup = fixups; fixup != fixups_end; ++fixup) {
+    if (frame.eip == fixup->fault) {
+      frame.eip = fixup->resume;
+      return;
+    }
+  }
+  bug("unexpected trap in the monitor", &frame);
 }
 
 }  // namespace
