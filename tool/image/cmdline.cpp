@@ -70,6 +70,8 @@ void add_processor(const system::System& system, Builder& builder) {
   builder.add_tsc();
   builder.add("tsc=reliable", "there is no other clock to compare it with");
   builder.add("no_timer_check", "the check may fail by chance on a loaded host");
+  builder.add("apic=bigsmp",
+              "interrupts are addressed by APIC id: every guest gives itself the same logical one");
 }
 
 void add_devices(const system::System& system, const system::Partition& partition,
