@@ -12,7 +12,7 @@ namespace mezzo::system {
 namespace {
 
 constexpr std::uint32_t kMax32 = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint32_t kDefaultHeartbeat = 1000;  // microseconds
+constexpr std::uint32_t kDefaultHeartbeat = 20'000;  // microseconds
 
 // What all the functions below share.
 struct Context {
@@ -325,7 +325,7 @@ void parse_root(const toml::table& root, const Context& context, System& system)
   const toml::node* partitions = reader.node("partition", true);
   if (partitions != nullptr) {
     const toml::array* list = partitions->as_array();
-    if (list == nullptr || !list->is_homogeneous<toml::table>()) {
+    if (list == nullptr || !(list->empty() || list->is_homogeneous<toml::table>())) {
       reader.error(position_of(partitions->source()), "'partition' must be a list of tables",
                    "start each partition with a line [[partition]]");
     } else {
