@@ -33,7 +33,6 @@ struct AcpiUart {
 };
 
 struct AcpiInput {
-  std::string partition;
   std::uint8_t apic_id = 0;
   plan::InterruptController interrupts = plan::InterruptController::None;
   bool pci = false;

@@ -1,4 +1,4 @@
-// An Intel MultiProcessor table with one processor and no I/O APIC.
+// An Intel MultiProcessor table with one processor, one bus and no I/O APIC.
 //
 // Linux looks for it in low memory in steps of 16 bytes, each through a temporary mapping of its own,
 // which costs a guest some 40,000 exits. It goes on until it finds one, so there is one near the start.

@@ -184,7 +184,6 @@ class Compiler {
   [[nodiscard]] firmware::AcpiInput acpi_input(const system::Partition& partition,
                                                const Placement& place) const {
     firmware::AcpiInput input;
-    input.partition = partition.name;
     input.apic_id = static_cast<std::uint8_t>(partition.cpu);  // board pc: one core a socket
     input.interrupts = partition.interrupts;
     input.pci = partition.owns("pci");
