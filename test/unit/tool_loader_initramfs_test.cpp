@@ -33,7 +33,8 @@ TEST(Initramfs, AcceptsArchivesPlainCompressedAndInARow) {
 }
 
 TEST(Initramfs, NoticesEveryFlippedBitInGzip) {
-  const Bytes sound = gzip(make_cpio("a script of some length, so that there is something to flip"));
+  const Bytes sound =
+      gzip(make_cpio("a script of some length, so that there is something to flip"));
   for (std::size_t at = 10; at < sound.size(); ++at) {
     Bytes damaged = sound;
     damaged[at] ^= 4;

@@ -78,8 +78,9 @@ TEST(BzImage, Refuses64BitByFlagNameAndRequiredFeatures) {
   EXPECT_NE(refusal(make_bzimage({.xloadflags = 0x7f})).find("64-bit"), std::string::npos);
   EXPECT_NE(refusal(make_bzimage({.version = "6.1.0-50-amd64 (x)"})).find("64-bit"),
             std::string::npos);
-  EXPECT_NE(refusal(make_bzimage({.features = 0x700a169, .features_high = 1U << 29})).find("64-bit"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(make_bzimage({.features = 0x700a169, .features_high = 1U << 29})).find("64-bit"),
+      std::string::npos);
 }
 
 TEST(BzImage, RefusesOldProtocolsAndContradictions) {
@@ -87,8 +88,7 @@ TEST(BzImage, RefusesOldProtocolsAndContradictions) {
             std::string::npos);
   EXPECT_NE(refusal(make_bzimage({.alignment = 0x3000})).find("contradicts itself"),
             std::string::npos);
-  EXPECT_NE(refusal(make_bzimage({.init_size = 16})).find("contradicts itself"),
-            std::string::npos);
+  EXPECT_NE(refusal(make_bzimage({.init_size = 16})).find("contradicts itself"), std::string::npos);
 }
 
 TEST(Elf, GivesSegmentsWithTheirAddresses) {

@@ -46,7 +46,8 @@ TEST_P(Contradiction, IsReported) {
 }
 
 std::string two(std::string_view first, std::string_view second, int second_cpu = 1,
-                std::string_view memory1 = "\"128 MiB\"", std::string_view memory2 = "\"128 MiB\"") {
+                std::string_view memory1 = "\"128 MiB\"",
+                std::string_view memory2 = "\"128 MiB\"") {
   return system_text(partition_text("a", 0, memory1, first) +
                      partition_text("b", second_cpu, memory2, second));
 }
@@ -64,7 +65,8 @@ INSTANTIATE_TEST_SUITE_P(
              "has from 16 to 3072 MiB", 2},
         Case{"OddMemory", "[machine]\nmemory = \"262145 KiB\"\n" + partition_text("a", 0),
              "not a multiple of 1 MiB", 2},
-        Case{"TooManyProcessors", "[machine]\nmemory = \"1 GiB\"\ncpus = 9\n" + partition_text("a", 0),
+        Case{"TooManyProcessors",
+             "[machine]\nmemory = \"1 GiB\"\ncpus = 9\n" + partition_text("a", 0),
              "more than the 8 of board pc", 3},
         Case{"SlowHeartbeat",
              "[machine]\nmemory = \"1 GiB\"\nheartbeat = \"1000 ms\"\n" + partition_text("a", 0),
@@ -138,8 +140,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"Names", system_text(partition_text("a", 0) + partition_text("a", 1)),
              "the name 'a' is taken by the partition of line 6", kFirst + kLines + kName},
-        Case{"Processors", two("", "", 0), "processor 0 has two owners: b (cpu) and a (cpu, line 7)",
-             kFirst + kLines + kCpu},
+        Case{"Processors", two("", "", 0),
+             "processor 0 has two owners: b (cpu) and a (cpu, line 7)", kFirst + kLines + kCpu},
         Case{"Consoles", two("console = \"com1\"", "console = \"com1\""),
              "serial port COM 1 has two owners", kFirst + kLines + kRest},
         Case{"Pci", two("devices = [\"pci\"]", "devices = [\"pci\"]\ninterrupts = \"none\""),
@@ -148,8 +150,8 @@ INSTANTIATE_TEST_SUITE_P(
              "device 'rtc' has two owners", kFirst + kLines + kRest},
         Case{"IoApics", two("interrupts = \"ioapic\"", "interrupts = \"ioapic\""),
              "the I/O APIC has two owners", kFirst + kLines + kRest},
-        Case{"Pics", two("interrupts = \"pic\"", "interrupts = \"pic\""),
-             "the PIC has two owners", kFirst + kLines + kRest},
+        Case{"Pics", two("interrupts = \"pic\"", "interrupts = \"pic\""), "the PIC has two owners",
+             kFirst + kLines + kRest},
         Case{"SharedSerialInterrupt", two("console = \"com1\"", "console = \"com3\""),
              "interrupt 4 has two owners: b (COM3) and a (COM1, line 10)", kFirst + kLines + kRest},
         Case{"InterruptOfDevice", two("devices = [\"rtc\"]", "irqs = [8]"),
@@ -172,6 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Tsc", one("cmdline = \"tsc=unstable\""), "must not contain", kFirst + kRest},
         Case{"Reboot", one("cmdline = \"reboot=p\""), "must not contain", kFirst + kRest},
         Case{"Acpi", one("cmdline = \"acpi=off\""), "must not contain", kFirst + kRest},
+        Case{"Apic", one("cmdline = \"apic=flat\""), "must not contain", kFirst + kRest},
         Case{"Memmap", one("cmdline = \"memmap=4M$0x100000\""), "must not contain", kFirst + kRest},
         Case{"PciOffForOwner", one("cmdline = \"pci=off\"\ndevices = [\"pci\"]"),
              "must not contain 'pci=off'", kFirst + kRest},
@@ -186,8 +189,8 @@ TEST(Check, ReportsOneConflictOnce) {
 }
 
 TEST(Check, LeavesInnocentCommandLinesAlone) {
-  const Diagnostics found = check(parsed(
-      one("cmdline = \"quiet panic=10 console=tty0 pci=off -- reservetop=1 nolapic\"")));
+  const Diagnostics found = check(
+      parsed(one("cmdline = \"quiet panic=10 console=tty0 pci=off -- reservetop=1 nolapic\"")));
   EXPECT_TRUE(found.empty()) << all(found);
 }
 
@@ -221,8 +224,7 @@ TEST(CheckArtifacts, RefusesWhatTheFilesContain) {
 
 TEST(CheckArtifacts, GivesNoTextToKernelsThatTakeNone) {
   const System system = parsed(one("cmdline = \"quiet\""));
-  const Diagnostics found =
-      check(system, test::make_artifacts(system, test::make_elf32(0x100000)));
+  const Diagnostics found = check(system, test::make_artifacts(system, test::make_elf32(0x100000)));
   const Diagnostic* diagnostic = find(found, "takes no command line");
   ASSERT_NE(diagnostic, nullptr) << all(found);
   EXPECT_EQ(diagnostic->where.position.line, kFirst + kRest);

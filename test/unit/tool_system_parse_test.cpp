@@ -35,8 +35,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"Syntax", "[machine]\nmemory = = 3\n", "", 2, 10},
         Mistake{"NoMachine", "name = \"x\"\n", "no 'machine'", 1, 1},
         Mistake{"NoMemory", "[machine]\nboard = \"pc\"\n", "no 'memory'", 1, 1},
-        Mistake{"UnknownKey", "[machine]\nmemory = \"1 GiB\"\nmemry = 3\n", "unknown key 'memry'", 3, 1},
-        Mistake{"UnknownTable", "[machine]\nmemory = \"1 GiB\"\n[extra]\n", "unknown key 'extra'", 3, 2},
+        Mistake{"UnknownKey", "[machine]\nmemory = \"1 GiB\"\nmemry = 3\n", "unknown key 'memry'",
+                3, 1},
+        Mistake{"UnknownTable", "[machine]\nmemory = \"1 GiB\"\n[extra]\n", "unknown key 'extra'",
+                3, 2},
         Mistake{"BadSize", "[machine]\nmemory = \"12 MB\"\n", "'memory' must be a size", 2, 10},
         Mistake{"BadBoard", "[machine]\nmemory = 4\nboard = \"vax\"\n", "'vax' is not", 3, 9},
         Mistake{"BadTime", "[machine]\nmemory = 4\nheartbeat = \"1 day\"\n", "not a time", 3, 13},
@@ -44,23 +46,27 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"NegativeCpus", "[machine]\nmemory = 4\ncpus = -1\n", "'cpus' must be", 3, 8},
         Mistake{"PartitionIsTable", "[machine]\nmemory = 4\n[partition]\nname = \"a\"\n",
                 "must be a list of tables", 3, 1},
-        Mistake{"NoKernel", "[machine]\nmemory = 4\n[[partition]]\nname = \"a\"\n", "no 'kernel'", 3, 1},
+        Mistake{"NoKernel", "[machine]\nmemory = 4\n[[partition]]\nname = \"a\"\n", "no 'kernel'",
+                3, 1},
         Mistake{"NoCpu", "[machine]\nmemory = 4\n[[partition]]\nname = \"a\"\n", "no 'cpu'", 3, 1},
-        Mistake{"KernelBoth",
-                "[machine]\nmemory = 4\n[[partition]]\nkernel = { package = \"a\", file = \"b\" }\n",
-                "either a package or a file", 4, 10},
+        Mistake{
+            "KernelBoth",
+            "[machine]\nmemory = 4\n[[partition]]\nkernel = { package = \"a\", file = \"b\" }\n",
+            "either a package or a file", 4, 10},
         Mistake{"KernelString", "[machine]\nmemory = 4\n[[partition]]\nkernel = \"vmlinuz\"\n",
                 "'kernel' must be a table", 4, 10},
         Mistake{"RawWithoutEntry",
                 "[machine]\nmemory = 4\n[[partition]]\n"
                 "kernel = { file = \"a\", format = \"raw\", load = 0x100000 }\n",
                 "needs 'load' and 'entry'", 4, 10},
-        Mistake{"LoadWithoutRaw",
-                "[machine]\nmemory = 4\n[[partition]]\nkernel = { file = \"a\", load = 0x100000 }\n",
-                "for raw images only", 4, 10},
-        Mistake{"UnknownInKernel",
-                "[machine]\nmemory = 4\n[[partition]]\nkernel = { file = \"a\", fromat = \"elf\" }\n",
-                "unknown key 'fromat'", 4, 24},
+        Mistake{
+            "LoadWithoutRaw",
+            "[machine]\nmemory = 4\n[[partition]]\nkernel = { file = \"a\", load = 0x100000 }\n",
+            "for raw images only", 4, 10},
+        Mistake{
+            "UnknownInKernel",
+            "[machine]\nmemory = 4\n[[partition]]\nkernel = { file = \"a\", fromat = \"elf\" }\n",
+            "unknown key 'fromat'", 4, 24},
         Mistake{"InitramfsBoth",
                 "[machine]\nmemory = 4\n[[partition]]\n"
                 "initramfs = { file = \"a\", busybox = true }\n",
@@ -74,8 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "initramfs = { busybox = true, files = { \"etc/a\" = \"a\" } }\n",
                 "absolute path in the guest", 4, 51},
         Mistake{"PieceWithoutSize",
-                "[machine]\nmemory = 4\n[[partition]]\nmemory = [{ base = 0x1000 }]\n",
-                "no 'size'", 4, 11},
+                "[machine]\nmemory = 4\n[[partition]]\nmemory = [{ base = 0x1000 }]\n", "no 'size'",
+                4, 11},
         Mistake{"PieceIsNumber", "[machine]\nmemory = 4\n[[partition]]\nmemory = [ 3 ]\n",
                 "must be a table", 4, 12},
         Mistake{"BadPorts", "[machine]\nmemory = 4\n[[partition]]\nports = [\"0x71-0x70\"]\n",
@@ -183,8 +189,8 @@ interrupts = "pic"
 }
 
 TEST(ParseSystem, TakesAsManyProcessorsAsPartitionsNeed) {
-  const auto system = parse_system(
-      "[machine]\nmemory = \"1 GiB\"\n" + test::partition_text("a", 3), "a.toml");
+  const auto system =
+      parse_system("[machine]\nmemory = \"1 GiB\"\n" + test::partition_text("a", 3), "a.toml");
   ASSERT_TRUE(system.has_value()) << all(system.error());
   EXPECT_EQ(system->machine.cpus, 4U);
   EXPECT_EQ(system->name, "a");
@@ -210,8 +216,7 @@ TEST(ParseSize, KnowsBinaryUnitsOnly) {
 
 TEST(Diagnostic, PrintsLikeACompiler) {
   const Diagnostic diagnostic{Severity::Error, {"a.toml", {3, 7}}, "it is wrong", "right it"};
-  EXPECT_EQ(fmt::format("{}", diagnostic),
-            "a.toml:3:7: error: it is wrong\n    do this: right it");
+  EXPECT_EQ(fmt::format("{}", diagnostic), "a.toml:3:7: error: it is wrong\n    do this: right it");
 }
 
 }  // namespace

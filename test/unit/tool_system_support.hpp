@@ -88,7 +88,10 @@ inline Bytes make_elf32(std::uint32_t address, std::size_t code = 64, int multib
   using loader::put;
   Bytes file(0x1000 + code, 0);
   const std::span<std::uint8_t> bytes(file);
-  std::memcpy(file.data(), "\x7f" "ELF\x01\x01\x01", 7);
+  std::memcpy(file.data(),
+              "\x7f"
+              "ELF\x01\x01\x01",
+              7);
   put(bytes, 16, std::uint16_t{2});
   put(bytes, 18, std::uint16_t{3});
   put(bytes, 20, std::uint32_t{1});
@@ -138,7 +141,8 @@ inline Bytes make_cpio(std::string_view content = "#!/bin/sh\n") {
 
 inline Bytes gzip(std::span<const std::uint8_t> bytes) {
   z_stream stream{};
-  if (deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK) return {};
+  if (deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+    return {};
   Bytes input(bytes.begin(), bytes.end());
   Bytes packed(bytes.size() + 1024);
   stream.next_in = input.data();

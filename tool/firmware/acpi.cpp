@@ -56,7 +56,7 @@ Bytes make_madt(const AcpiInput& input, const system::BoardInfo& board) {
   put(std::span(table), 36, board.local_apic_address);
   const bool pc_compatible = input.interrupts == InterruptController::Pic;
   put(std::span(table), 40, std::uint32_t{pc_compatible ? 1U : 0U});  // PCAT_COMPAT: has a PIC
-  table[kFixed] = 0;  // processor local APIC
+  table[kFixed] = 0;                                                  // processor local APIC
   table[kFixed + 1] = kLocalApic;
   table[kFixed + 2] = input.apic_id;  // ACPI processor id
   table[kFixed + 3] = input.apic_id;
@@ -91,7 +91,7 @@ Bytes make_fadt(const AcpiInput& input, std::uint32_t dsdt) {
   std::uint32_t flags = kWbinvd | kNoPowerButton | kNoSleepButton | kNoRtcWake | kHeadless;
   if (input.interrupts == InterruptController::Pic) {
     put(bytes, 36, input.nvs_address + kNvsFacs);
-    put(bytes, 46, std::uint16_t{9});     // SCI
+    put(bytes, 46, std::uint16_t{9});      // SCI
     put(bytes, 96, std::uint16_t{0xfff});  // no C2
     put(bytes, 98, std::uint16_t{0xfff});  // no C3
     bytes[88] = 4;                         // PM1 event length
@@ -174,7 +174,7 @@ std::vector<std::string> summarize(const AcpiInput& input, std::size_t dsdt_size
   if (input.rtc) devices += ", RTC";
   const char* controller = input.interrupts == InterruptController::IoApic ? "I/O APIC"
                            : input.interrupts == InterruptController::Pic  ? "PIC"
-                                                                          : "no other controller";
+                                                                           : "no other controller";
   return {fmt::format("ACPI RSDP at {:#x}, RSDT, XSDT", input.tables_address),
           fmt::format("ACPI FADT: {}, no reset register, no _S5", describe(input.interrupts)),
           fmt::format("ACPI MADT: local APIC {}, {}", input.apic_id, controller),

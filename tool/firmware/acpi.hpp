@@ -1,9 +1,9 @@
 // A partition's ACPI tables: what hardware its guest is told of.
 //
-// Direct paging lets a guest reach all of the machine, so this is where shared chips are divided. The
-// guest that has the I/O APIC is told of a hardware-reduced machine (no PIC, no PIT, no PM registers);
-// the guest that has the PIC of a classic one whose PM registers are a page of its own memory; nobody
-// is told of the machine's power-off and reset registers.
+// Direct paging lets a guest reach all of the machine, so this is where shared chips are divided.
+// The guest that has the I/O APIC is told of a hardware-reduced machine (no PIC, no PIT, no PM
+// registers); the guest that has the PIC of a classic one whose PM registers are a page of its own
+// memory; nobody is told of the machine's power-off and reset registers.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,8 @@ struct AcpiTables {
 // The DSDT's source text, in ASL.
 [[nodiscard]] std::string make_dsdt_source(const AcpiInput& input, const system::BoardInfo& board);
 
-// Compiles the DSDT with `iasl` (Debian package acpica-tools) and builds the other tables around it.
+// Compiles the DSDT with `iasl` (Debian package acpica-tools) and builds the other tables around
+// it.
 [[nodiscard]] loader::Result<AcpiTables> make_acpi_tables(const AcpiInput& input,
                                                           const system::BoardInfo& board);
 

@@ -8,17 +8,17 @@
 namespace mezzo::firmware {
 namespace {
 
-constexpr std::size_t kAcpiRsdp = 0x070;       // 8 bytes
-constexpr std::size_t kE820Count = 0x1e8;      // 1 byte
+constexpr std::size_t kAcpiRsdp = 0x070;   // 8 bytes
+constexpr std::size_t kE820Count = 0x1e8;  // 1 byte
 constexpr std::size_t kSetupHeader = 0x1f1;
-constexpr std::size_t kVideoMode = 0x1fa;      // 2 bytes
-constexpr std::size_t kLoaderType = 0x210;     // 1 byte
-constexpr std::size_t kLoadflags = 0x211;      // 1 byte
-constexpr std::size_t kCode32Start = 0x214;    // 4 bytes each from here
+constexpr std::size_t kVideoMode = 0x1fa;    // 2 bytes
+constexpr std::size_t kLoaderType = 0x210;   // 1 byte
+constexpr std::size_t kLoadflags = 0x211;    // 1 byte
+constexpr std::size_t kCode32Start = 0x214;  // 4 bytes each from here
 constexpr std::size_t kRamdiskImage = 0x218;
 constexpr std::size_t kRamdiskSize = 0x21c;
 constexpr std::size_t kCmdline = 0x228;
-constexpr std::size_t kE820Table = 0x2d0;      // entries of 20 bytes
+constexpr std::size_t kE820Table = 0x2d0;  // entries of 20 bytes
 
 constexpr std::uint16_t kNormalVideoMode = 0xffff;
 constexpr std::uint8_t kUnregisteredLoader = 0xff;

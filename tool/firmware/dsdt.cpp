@@ -8,8 +8,8 @@ namespace {
 
 constexpr unsigned kPciSlots = 32;
 
-// Interrupt pins of all slots. Firmware routes pin p (0 is INTA) of slot s to link (s + p - 1) mod 4
-// (SeaBIOS, pci_slot_get_pirq), and each link to one input of the I/O APIC.
+// Interrupt pins of all slots. Firmware routes pin p (0 is INTA) of slot s to link (s + p - 1) mod
+// 4 (SeaBIOS, pci_slot_get_pirq), and each link to one input of the I/O APIC.
 std::string pci_routing(const system::BoardInfo& board) {
   std::string text = "      Name (_PRT, Package () {\n";
   for (unsigned slot = 1; slot < kPciSlots; ++slot) {

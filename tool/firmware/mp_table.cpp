@@ -29,8 +29,8 @@ void set_checksum(std::span<std::uint8_t> bytes, std::size_t at) {
 
 std::vector<std::uint8_t> make_mp_table(std::uint8_t apic_id, std::uint32_t local_apic) {
   using loader::put;
-  std::vector<std::uint8_t> all(kPointerSize + kHeaderSize + kProcessorSize + kBusSize +
-                                    kInterruptSize, 0);
+  std::vector<std::uint8_t> all(
+      kPointerSize + kHeaderSize + kProcessorSize + kBusSize + kInterruptSize, 0);
   const std::span<std::uint8_t> bytes(all);
 
   const auto pointer = bytes.first(kPointerSize);

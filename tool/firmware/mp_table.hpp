@@ -1,8 +1,8 @@
 // An Intel MultiProcessor table with one processor, one bus and no I/O APIC.
 //
-// Linux looks for it in low memory in steps of 16 bytes, each through a temporary mapping of its own,
-// which costs a guest some 40,000 exits. It goes on until it finds one, so there is one near the start.
-// What it says counts for nothing: the MADT of each guest overrides it.
+// Linux looks for it in low memory in steps of 16 bytes, each through a temporary mapping of its
+// own, which costs a guest some 40,000 exits. It goes on until it finds one, so there is one near
+// the start. What it says counts for nothing: the MADT of each guest overrides it.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace mezzo::firmware {
 
-// Where the floating pointer must be to be found first; the table follows it. It ends below the BIOS
-// data area at 0x400.
+// Where the floating pointer must be to be found first; the table follows it. It ends below the
+// BIOS data area at 0x400.
 inline constexpr std::uint32_t kMpTableAddress = 0x10;
 inline constexpr std::uint32_t kMpTableEnd = 0x400;
 

@@ -1,4 +1,5 @@
-// Puts the parts together: layout, firmware tables and command lines become pieces, loads and registers.
+// Puts the parts together: layout, firmware tables and command lines become pieces, loads and
+// registers.
 #include "image/compile.hpp"
 
 #include <algorithm>
@@ -26,8 +27,7 @@ using system::Diagnostics;
 using system::KernelFormat;
 
 std::uint32_t crc(ByteView bytes) {
-  return static_cast<std::uint32_t>(
-      crc32(0, bytes.data(), static_cast<uInt>(bytes.size())));
+  return static_cast<std::uint32_t>(crc32(0, bytes.data(), static_cast<uInt>(bytes.size())));
 }
 
 ByteView as_bytes(const std::string& text) {
@@ -138,7 +138,8 @@ class Compiler {
     }
     const auto file_size = static_cast<std::uint32_t>(bytes.size());
     const auto size = static_cast<std::uint32_t>(memory_size);
-    image_.plan.loads[load_count_++] = {destination, store_.add(bytes), file_size, size, crc(bytes)};
+    image_.plan.loads[load_count_++] = {destination, store_.add(bytes), file_size, size,
+                                        crc(bytes)};
     report.loads.push_back({std::move(what), destination, file_size, size});
   }
 
@@ -174,7 +175,8 @@ class Compiler {
          firmware::kBootParamsSize);
     load(report, "command line", place.cmdline, as_bytes(cmdline.text), plan::kPageSize);
     load(report, "ACPI tables", place.acpi, acpi->tables, firmware::kAcpiSize);
-    if (!acpi->nvs.empty()) load(report, "ACPI registers", place.nvs, acpi->nvs, firmware::kNvsSize);
+    if (!acpi->nvs.empty())
+      load(report, "ACPI registers", place.nvs, acpi->nvs, firmware::kNvsSize);
     load_mp_table(partition, place, report);
     row.entry = place.kernel;
     row.esi = place.boot_info;
@@ -248,8 +250,8 @@ class Compiler {
     plan::Plan& plan = image_.plan;
     const std::uint64_t plan_pages =
         (sizeof(plan::Plan) + plan::kPageSize - 1) / plan::kPageSize * plan::kPageSize;
-    const auto monitor = place_monitor(system_, placements_, image_.store.size(),
-                                       plan_pages + image_.store.size());
+    const auto monitor =
+        place_monitor(system_, placements_, image_.store.size(), plan_pages + image_.store.size());
     if (!monitor) return monitor.error();
     plan.monitor_base = monitor->monitor_base;
     plan.store_base = monitor->store_base;

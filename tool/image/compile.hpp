@@ -1,7 +1,7 @@
 // Compiles a system and its kernels into the plan and the store that the monitor is given.
 //
-// Everything textual or format-like happens here and below (layout, loader/, firmware/): the monitor
-// only copies bytes and starts processors. Writing the result to a file is write.hpp's.
+// Everything textual or format-like happens here and below (layout, loader/, firmware/): the
+// monitor only copies bytes and starts processors. Writing the result to a file is write.hpp's.
 #pragma once
 
 #include <cstdint>

@@ -106,8 +106,8 @@ void place_linux(const Job& job, Placement& placement) {
     job.error(job.partition.memory.where,
               fmt::format("the memory of {} is too small: its kernel, initramfs and tables need {} "
                           "MiB in one piece below {} MiB, the largest has {} MiB",
-                          job.partition.name, (needed + kMiB - 1) / kMiB,
-                          system::kLowmemEnd / kMiB, main.size / kMiB),
+                          job.partition.name, (needed + kMiB - 1) / kMiB, system::kLowmemEnd / kMiB,
+                          main.size / kMiB),
               fmt::format("give it at least {} MiB, or a smaller initramfs",
                           (needed + kMiB - 1) / kMiB + 16));
   }
@@ -130,11 +130,12 @@ void check_segments(const Job& job, const Placement& placement) {
                             job.partition.name, extent.base, extent.end() - 1),
                 "add a memory piece that covers it, or link the kernel to another address");
     } else if (overlap(extent, startup)) {
-      job.error(job.partition.kernel.where,
-                fmt::format("the kernel of {} has a segment at {:#x}-{:#x}, where the monitor starts "
-                            "processors from",
-                            job.partition.name, extent.base, extent.end() - 1),
-                "link it so that it leaves 0x8000-0x8fff free");
+      job.error(
+          job.partition.kernel.where,
+          fmt::format("the kernel of {} has a segment at {:#x}-{:#x}, where the monitor starts "
+                      "processors from",
+                      job.partition.name, extent.base, extent.end() - 1),
+          "link it so that it leaves 0x8000-0x8fff free");
     }
   }
 }
@@ -151,10 +152,10 @@ void place_multiboot(const Job& job, Placement& placement) {
         return overlap(taken, {segment.address, segment.memory_size});
       });
   if (top.exhausted() || collision) {
-    job.error(job.partition.memory.where,
-              fmt::format("the memory of {} is too small for its kernel and module",
-                          job.partition.name),
-              "give it more memory");
+    job.error(
+        job.partition.memory.where,
+        fmt::format("the memory of {} is too small for its kernel and module", job.partition.name),
+        "give it more memory");
   }
 }
 
@@ -196,13 +197,14 @@ system::Result<MonitorPlacement> place_monitor(const system::System& system,
   if (needed > store) {
     const std::uint64_t missing = (needed - store + kMiB - 1) / kMiB;
     Diagnostics diagnostics;
-    add_error(system, system.machine.memory_where,
-              fmt::format("no room for the monitor: it keeps {} MiB of pristine copies and 1 MiB of "
-                          "its own at the top of {} MiB, where partitions or the boot image are",
-                          (rounded + kMiB - 1) / kMiB, system.machine.memory / kMiB),
-              fmt::format("raise memory in [machine] to {} MiB, or give the partitions {} MiB less",
-                          system.machine.memory / kMiB + missing, missing),
-              diagnostics);
+    add_error(
+        system, system.machine.memory_where,
+        fmt::format("no room for the monitor: it keeps {} MiB of pristine copies and 1 MiB of "
+                    "its own at the top of {} MiB, where partitions or the boot image are",
+                    (rounded + kMiB - 1) / kMiB, system.machine.memory / kMiB),
+        fmt::format("raise memory in [machine] to {} MiB, or give the partitions {} MiB less",
+                    system.machine.memory / kMiB + missing, missing),
+        diagnostics);
     return std::unexpected(diagnostics);
   }
   return MonitorPlacement{static_cast<std::uint32_t>(monitor), static_cast<std::uint32_t>(store),

@@ -1,9 +1,10 @@
-// Chooses addresses: memory of the partitions that gave only a size, what lies where in each of them,
-// and the monitor's own memory.
+// Chooses addresses: memory of the partitions that gave only a size, what lies where in each of
+// them, and the monitor's own memory.
 //
-// The order: pieces that the user placed, then partitions whose kernel has fixed addresses, then the
-// rest from low to high. A Linux guest above gets 64 KiB of low memory for its real-mode trampoline,
-// cut from the partition that has low memory. The monitor is at the top of RAM, the store below it.
+// The order: pieces that the user placed, then partitions whose kernel has fixed addresses, then
+// the rest from low to high. A Linux guest above gets 64 KiB of low memory for its real-mode
+// trampoline, cut from the partition that has low memory. The monitor is at the top of RAM, the
+// store below it.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +55,9 @@ struct MonitorPlacement {
     const system::Artifacts& artifacts);
 
 // Places the monitor, and a store and bundle of the given sizes in bytes.
-[[nodiscard]] system::Result<MonitorPlacement> place_monitor(
-    const system::System& system, std::span<const Placement> partitions, std::uint64_t store_size,
-    std::uint64_t bundle_size);
+[[nodiscard]] system::Result<MonitorPlacement> place_monitor(const system::System& system,
+                                                             std::span<const Placement> partitions,
+                                                             std::uint64_t store_size,
+                                                             std::uint64_t bundle_size);
 
 }  // namespace mezzo::image

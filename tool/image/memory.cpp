@@ -15,8 +15,8 @@ using system::KernelFormat;
 using system::kLegacyHoleBase;
 using system::kLegacyHoleEnd;
 
-constexpr std::uint64_t kLowPieceSize = 0x10000;   // enough for Linux' real-mode trampoline
-constexpr std::uint64_t kFirstLowPiece = 0x10000;  // page 0 and the start-up page stay below
+constexpr std::uint64_t kLowPieceSize = 0x10000;    // enough for Linux' real-mode trampoline
+constexpr std::uint64_t kFirstLowPiece = 0x10000;   // page 0 and the start-up page stay below
 constexpr std::uint64_t kSpanAlignment = 16 << 20;  // Linux' usual kernel alignment
 constexpr std::uint64_t kImageAlignment = 4 << 20;
 
@@ -115,15 +115,17 @@ class MemoryPlanner {
       pieces_[index] = {span};
       if (base == 0) {
         low_owner_ = index;
-        pieces_[index] = subtract(pieces_[index], {kLegacyHoleBase, kLegacyHoleEnd - kLegacyHoleBase});
+        pieces_[index] =
+            subtract(pieces_[index], {kLegacyHoleBase, kLegacyHoleEnd - kLegacyHoleBase});
         cut_explicit_low_pieces(index);
       }
       return;
     }
-    add_error(system_, partition.memory.where,
-              fmt::format("no room for the {} MiB of {} in one stretch", size >> 20, partition.name),
-              "raise memory in [machine], give the partition less, or list its memory pieces",
-              diagnostics_);
+    add_error(
+        system_, partition.memory.where,
+        fmt::format("no room for the {} MiB of {} in one stretch", size >> 20, partition.name),
+        "raise memory in [machine], give the partition less, or list its memory pieces",
+        diagnostics_);
   }
 
   void cut_explicit_low_pieces(std::size_t index) {
@@ -161,7 +163,8 @@ class MemoryPlanner {
               "give other partitions less memory below 640 KiB", diagnostics_);
   }
 
-  // Low memory may be cut from a partition that gave only a size, unless its kernel is linked there.
+  // Low memory may be cut from a partition that gave only a size, unless its kernel is linked
+  // there.
   [[nodiscard]] bool may_take_low(const Extent& piece) const {
     const bool taken = std::ranges::any_of(taken_, [&](const Extent& other) {
       const bool cut_from = low_owner_ && other.base == 0 && other.end() > kLegacyHoleEnd;

@@ -55,10 +55,10 @@ std::string_view controller_text(plan::InterruptController interrupts) {
 
 std::string machine_text(const system::System& system, const CompiledImage& image) {
   const system::Machine& machine = system.machine;
-  std::string text = fmt::format(
-      "machine: board {}, {} processors ({}), {} of memory, heartbeat every {} us\n",
-      system::board_info(machine.board).name, machine.cpus, machine.cpu_model,
-      size_text(machine.memory), machine.heartbeat_us);
+  std::string text =
+      fmt::format("machine: board {}, {} processors ({}), {} of memory, heartbeat every {} us\n",
+                  system::board_info(machine.board).name, machine.cpus, machine.cpu_model,
+                  size_text(machine.memory), machine.heartbeat_us);
   std::vector<Row> rows;
   const plan::Plan& plan = image.plan;
   for (std::uint32_t p = 0; p < plan.partition_count; ++p) {
@@ -133,9 +133,9 @@ std::string partition_text(const system::System& system, const CompiledImage& im
   const system::Partition& partition = system.partitions[index];
   const PartitionReport& report = image.partitions[index];
   const plan::Partition& row = image.plan.partitions[index];
-  std::string text = fmt::format(
-      "\npartition {}: processor {}, {}, paging direct, on a fault: {}\n", report.name, row.cpu,
-      controller_text(row.interrupts), policy_text(row));
+  std::string text =
+      fmt::format("\npartition {}: processor {}, {}, paging direct, on a fault: {}\n", report.name,
+                  row.cpu, controller_text(row.interrupts), policy_text(row));
   text += fmt::format("  kernel: {}\n", report.kernel_format);
   if (!report.kernel_package.empty()) {
     text += fmt::format("    package {} {}\n", report.kernel_package, report.kernel_version);

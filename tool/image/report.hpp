@@ -8,8 +8,9 @@
 
 namespace mezzo::image {
 
-// Memory map of the machine; for each partition its CPU, memory, loads, memory map, firmware tables,
-// devices and command line, with what was added to it and why. Plain text, lines end in '\n'.
+// Memory map of the machine; for each partition its CPU, memory, loads, memory map, firmware
+// tables, devices and command line, with what was added to it and why. Plain text, lines end in
+// '\n'.
 [[nodiscard]] std::string report(const system::System& system, const CompiledImage& image);
 
 }  // namespace mezzo::image

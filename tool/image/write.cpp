@@ -1,7 +1,7 @@
 // Rebuilds the monitor's ELF with the bundle as one more segment, and wraps it into an ISO.
 //
-// The file is laid out anew, because GRUB wants the program headers, and every boot loader the multiboot
-// header, within the first 8 KiB.
+// The file is laid out anew, because GRUB wants the program headers, and every boot loader the
+// multiboot header, within the first 8 KiB.
 #include "image/write.hpp"
 
 #include <algorithm>
@@ -145,11 +145,10 @@ system::Result<void> run_grub(const std::filesystem::path& folder,
       return std::unexpected(problem(fmt::format("'{}' is missing", program), install));
     }
   }
-  const base::Finished finished =
-      base::run({{"grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", iso.string(),
-                  (folder / "root").string()},
-                 {},
-                 {}});
+  const base::Finished finished = base::run({{"grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o",
+                                              iso.string(), (folder / "root").string()},
+                                             {},
+                                             {}});
   if (finished.status == 0) return {};
   return std::unexpected(
       problem(fmt::format("grub-mkrescue failed:\n{}", finished.output), install));

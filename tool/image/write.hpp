@@ -8,18 +8,21 @@
 
 namespace mezzo::image {
 
-// The boot image in memory: the monitor's ELF with one more PT_LOAD that holds the plan and the store.
+// The boot image in memory: the monitor's ELF with one more PT_LOAD that holds the plan and the
+// store.
 //   monitor_elf  `mezzo-vmm.elf`, ELF32 with its symbol table
 // Errors: the monitor is not such an ELF, or its memory overlaps the bundle's.
 [[nodiscard]] system::Result<system::Bytes> make_elf(const CompiledImage& image,
                                                      std::span<const std::uint8_t> monitor_elf);
 
-// make_elf() into the file `path`, for `qemu-system-i386 -kernel`. The file appears whole or not at all.
+// make_elf() into the file `path`, for `qemu-system-i386 -kernel`. The file appears whole or not at
+// all.
 [[nodiscard]] system::Result<void> write_elf(const CompiledImage& image,
                                              std::span<const std::uint8_t> monitor_elf,
                                              const std::filesystem::path& path);
 
-// A CD image with GRUB (grub-mkrescue from Debian's grub-pc-bin, xorriso and mtools) that boots the same ELF.
+// A CD image with GRUB (grub-mkrescue from Debian's grub-pc-bin, xorriso and mtools) that boots the
+// same ELF.
 [[nodiscard]] system::Result<void> write_iso(const CompiledImage& image,
                                              std::span<const std::uint8_t> monitor_elf,
                                              const std::filesystem::path& path);

@@ -29,7 +29,7 @@ constexpr std::size_t kPreferred = 0x258;
 constexpr std::size_t kInitSize = 0x260;
 
 constexpr std::uint8_t kLoadedHigh = 1;
-constexpr std::uint16_t kKernel64 = 1;  // XLF_KERNEL_64
+constexpr std::uint16_t kKernel64 = 1;            // XLF_KERNEL_64
 constexpr std::uint16_t kOldestProtocol = 0x20a;  // init_size and pref_address
 
 Problem truncated(std::size_t size, std::size_t wanted) {
@@ -65,7 +65,8 @@ std::optional<Problem> unsupported(ByteView setup, const LinuxImage& image) {
   constexpr std::uint32_t kPae = 1U << 6;
   const auto features = required_cpu_features(setup);
   const bool named64 = image.version.find("-amd64") != std::string::npos;
-  const bool loads64 = image.protocol >= 0x20c && (get<std::uint16_t>(setup, kXloadflags) & kKernel64) != 0;
+  const bool loads64 =
+      image.protocol >= 0x20c && (get<std::uint16_t>(setup, kXloadflags) & kKernel64) != 0;
   if (loads64 || named64 || (features && features->second != 0)) {
     return Problem{fmt::format("a 64-bit kernel is not supported yet ({})", image.version),
                    "use a 32-bit kernel without PAE, for example the package linux-image-686"};
@@ -143,8 +144,8 @@ Result<KernelImage> read_bzimage(ByteView bytes) {
   const std::uint32_t alignment = kernel.linux_image.alignment;
   if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
       kernel.linux_image.init_size < payload_size) {
-    return std::unexpected(Problem{"the kernel's setup header contradicts itself",
-                                   "fetch or copy the file again"});
+    return std::unexpected(
+        Problem{"the kernel's setup header contradicts itself", "fetch or copy the file again"});
   }
   if (!checksum_matches(bytes.first(setup_size + payload_size))) {
     return std::unexpected(Problem{"the kernel is corrupted: its own checksum does not match",

@@ -1,6 +1,7 @@
 // Reads ELF32 executables for IA-32, plain and with a multiboot 1 header.
 //
-// Sources: the System V ABI (Intel386 supplement) and the Multiboot Specification 0.6.96, section 3.1.
+// Sources: the System V ABI (Intel386 supplement) and the Multiboot Specification 0.6.96,
+// section 3.1.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -74,8 +75,8 @@ std::optional<std::size_t> find_multiboot_header(ByteView bytes) {
   const std::size_t end = std::min<std::size_t>(bytes.size(), 8192);
   for (std::size_t at = 0; at + 12 <= end; at += 4) {
     if (get<std::uint32_t>(bytes, at) != kMagic) continue;
-    const std::uint32_t sum = kMagic + get<std::uint32_t>(bytes, at + 4) +
-                              get<std::uint32_t>(bytes, at + 8);
+    const std::uint32_t sum =
+        kMagic + get<std::uint32_t>(bytes, at + 4) + get<std::uint32_t>(bytes, at + 8);
     if (sum == 0) return at;
   }
   return std::nullopt;
@@ -93,9 +94,9 @@ Result<KernelImage> read_elf(ByteView bytes) {
     return kernel.entry >= segment.address && kernel.entry - segment.address < segment.memory_size;
   });
   if (!inside) {
-    return std::unexpected(Problem{
-        fmt::format("the ELF file's entry {:#x} is in none of its segments", kernel.entry),
-        "link it so that the entry is a physical address (p_vaddr = p_paddr)"});
+    return std::unexpected(
+        Problem{fmt::format("the ELF file's entry {:#x} is in none of its segments", kernel.entry),
+                "link it so that the entry is a physical address (p_vaddr = p_paddr)"});
   }
   kernel.summary = fmt::format("ELF, {} segments", kernel.segments.size());
   return kernel;
@@ -108,14 +109,13 @@ Result<KernelImage> read_multiboot(ByteView bytes) {
                                    "say format = \"elf\", or link the header to the front"});
   }
   const auto flags = get<std::uint32_t>(bytes, *header + 4);
-  constexpr std::uint32_t kUnderstood = 0x3;      // page-aligned modules, memory information
+  constexpr std::uint32_t kUnderstood = 0x3;  // page-aligned modules, memory information
   constexpr std::uint32_t kAddressFields = 1U << 16;
   constexpr std::uint32_t kMustUnderstand = 0xffff;
   if ((flags & kMustUnderstand & ~kUnderstood) != 0) {
-    return std::unexpected(
-        Problem{fmt::format("the multiboot header asks for what a partition lacks (flags {:#x})",
-                            flags),
-                "ask only for memory information and aligned modules (bits 0 and 1)"});
+    return std::unexpected(Problem{
+        fmt::format("the multiboot header asks for what a partition lacks (flags {:#x})", flags),
+        "ask only for memory information and aligned modules (bits 0 and 1)"});
   }
   if ((flags & kAddressFields) != 0) {
     return std::unexpected(Problem{"multiboot address fields (bit 16) are not supported",

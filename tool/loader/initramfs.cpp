@@ -84,8 +84,8 @@ std::optional<Unpacked> unpack_gzip(ByteView bytes) {
 
 bool has_other_magic(ByteView bytes) {
   using namespace std::string_view_literals;
-  constexpr std::array kMagics = {"\xfd\x37zXZ\0"sv, "\x28\xb5\x2f\xfd"sv, "BZh"sv,
-                                  "\x02\x21\x4c\x18"sv, "\x5d\0\0"sv, "\x89LZO"sv};
+  constexpr std::array kMagics = {"\xfd\x37zXZ\0"sv,    "\x28\xb5\x2f\xfd"sv, "BZh"sv,
+                                  "\x02\x21\x4c\x18"sv, "\x5d\0\0"sv,         "\x89LZO"sv};
   return std::ranges::any_of(kMagics, [bytes](auto magic) { return starts_with(bytes, magic); });
 }
 

@@ -30,16 +30,15 @@ Result<KernelImage> read_raw(ByteView bytes, const system::KernelSpec& spec) {
   const std::uint32_t load = spec.load.value_or(0);
   const std::uint32_t entry = spec.entry.value_or(0);
   if (bytes.empty() || bytes.size() > 0xffffffffU - load) {
-    return std::unexpected(Problem{
-        fmt::format("a raw image of {} bytes does not fit at {:#x}", bytes.size(), load),
-        "give a 'load' address with room for it below 4 GiB"});
+    return std::unexpected(
+        Problem{fmt::format("a raw image of {} bytes does not fit at {:#x}", bytes.size(), load),
+                "give a 'load' address with room for it below 4 GiB"});
   }
   const auto size = static_cast<std::uint32_t>(bytes.size());
   if (entry < load || entry - load >= size) {
-    return std::unexpected(
-        Problem{fmt::format("entry {:#x} is outside the image at {:#x}-{:#x}", entry, load,
-                            load + size - 1),
-                "give the address of the first instruction inside the image"});
+    return std::unexpected(Problem{fmt::format("entry {:#x} is outside the image at {:#x}-{:#x}",
+                                               entry, load, load + size - 1),
+                                   "give the address of the first instruction inside the image"});
   }
   KernelImage image;
   image.format = KernelFormat::Raw;

@@ -1,7 +1,7 @@
 // Takes kernel files apart: what has to be copied where, and how the kernel wants to be started.
 //
-// The formats are bzImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel that this
-// monitor cannot run (64-bit, PAE), is refused with a reason. Nothing here chooses an address.
+// The formats are bzImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel that
+// this monitor cannot run (64-bit, PAE), is refused with a reason. Nothing here chooses an address.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ using Result = std::expected<T, Problem>;
 // A part of a kernel that has a fixed address.
 struct Segment {
   std::uint32_t address;
-  ByteView file;  // into the kernel's bytes
+  ByteView file;              // into the kernel's bytes
   std::uint32_t memory_size;  // >= file.size(); the rest is zero
 };
 
@@ -37,13 +37,13 @@ struct LinuxImage {
   std::string version;
   std::uint16_t protocol = 0;
   bool relocatable = false;
-  std::uint32_t alignment = 0;        // of the load address
+  std::uint32_t alignment = 0;  // of the load address
   std::uint32_t preferred_address = 0;
-  std::uint32_t init_size = 0;        // memory needed from the load address on
-  std::uint32_t initrd_max = 0;       // highest address of an initramfs' last byte
-  std::uint32_t cmdline_max = 0;      // bytes without the terminating zero
-  ByteView setup_header;              // file offset 0x1f1 up to the header's end
-  ByteView payload;                   // the protected-mode part
+  std::uint32_t init_size = 0;    // memory needed from the load address on
+  std::uint32_t initrd_max = 0;   // highest address of an initramfs' last byte
+  std::uint32_t cmdline_max = 0;  // bytes without the terminating zero
+  ByteView setup_header;          // file offset 0x1f1 up to the header's end
+  ByteView payload;               // the protected-mode part
 };
 
 struct KernelImage {

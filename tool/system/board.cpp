@@ -17,7 +17,8 @@ constexpr BoardDevice kPcDevices[] = {
     {"pci", "PCI configuration space and bus", false, std::nullopt, kPciIrqs, kPciPorts},
     {"rtc", "real-time clock and its alarm interrupt", false, std::nullopt, kRtcIrqs, kRtcPorts},
     {"e1000", "Intel e1000 network card at 00:03.0", true, std::uint16_t{3 << 3}, {}, {}},
-    {"ide", "PIIX3 IDE controller at 00:01.1", true, std::uint16_t{1 << 3 | 1}, kIdeIrqs, kIdePorts},
+    {"ide", "PIIX3 IDE controller at 00:01.1", true, std::uint16_t{1 << 3 | 1}, kIdeIrqs,
+     kIdePorts},
 };
 
 constexpr BoardInfo kPc = {

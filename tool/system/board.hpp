@@ -21,11 +21,11 @@ struct BoardPorts {
 // A device that one partition can own.
 struct BoardDevice {
   std::string_view name;
-  std::string_view what;                     // for reports
-  bool on_pci;                               // needs the owner of PCI configuration space
-  std::optional<std::uint16_t> bus_master;   // bus<<8 | device<<3 | function
-  std::span<const std::uint8_t> irqs;        // ISA lines it raises
-  std::span<const BoardPorts> ports;         // fixed ports
+  std::string_view what;                    // for reports
+  bool on_pci;                              // needs the owner of PCI configuration space
+  std::optional<std::uint16_t> bus_master;  // bus<<8 | device<<3 | function
+  std::span<const std::uint8_t> irqs;       // ISA lines it raises
+  std::span<const BoardPorts> ports;        // fixed ports
 };
 
 struct BoardUart {
@@ -37,10 +37,10 @@ struct BoardInfo {
   std::string_view name;
   unsigned max_cpus;
   std::uint64_t min_memory, max_memory;
-  std::uint64_t firmware_top;     // bytes at the top of RAM that firmware may keep for its tables
+  std::uint64_t firmware_top;  // bytes at the top of RAM that firmware may keep for its tables
   std::uint32_t io_apic_address;
   std::uint32_t local_apic_address;
-  std::uint32_t pci_window_end;   // last byte of the PCI memory window below 4 GiB
+  std::uint32_t pci_window_end;      // last byte of the PCI memory window below 4 GiB
   std::array<std::uint8_t, 4> pirq;  // interrupt that firmware routes PCI links A to D to
   std::array<BoardUart, 4> uarts;
   std::span<const BoardDevice> devices;

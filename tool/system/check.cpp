@@ -44,11 +44,13 @@ void check_machine(const System& system, Diagnostics& diagnostics) {
 }
 
 void check_name(const System& system, const Partition& partition, Diagnostics& diagnostics) {
-  const bool good = !partition.name.empty() && partition.name.size() < plan::kNameSize &&
-                    std::ranges::all_of(partition.name, [](char c) {
-                      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' ||
-                             c == '_';
-                    });
+  const bool good =
+      !partition.name.empty() && partition.name.size() < plan::kNameSize &&
+      std::ranges::all_of(
+          partition.name,
+          [](char c) {
+            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+          });
   if (!good) {
     add_error(system, partition.name_where,
               fmt::format("'{}' cannot be a partition's name", partition.name),
@@ -70,10 +72,10 @@ void check_kernel_package(const System& system, const KernelSpec& kernel,
   const bool pae = kernel.package.find("-pae") != std::string::npos;
   const bool amd64 = kernel.package.find("-amd64") != std::string::npos;
   if (!pae && !amd64) return;
-  add_error(system, kernel.where,
-            fmt::format("{}: a {} kernel is not supported yet", kernel.package,
-                        pae ? "PAE" : "64-bit"),
-            "use the package linux-image-686", diagnostics);
+  add_error(
+      system, kernel.where,
+      fmt::format("{}: a {} kernel is not supported yet", kernel.package, pae ? "PAE" : "64-bit"),
+      "use the package linux-image-686", diagnostics);
 }
 
 void check_devices(const System& system, const Partition& partition, Diagnostics& diagnostics) {
@@ -83,8 +85,7 @@ void check_devices(const System& system, const Partition& partition, Diagnostics
     if (device == nullptr) {
       std::vector<std::string_view> names;
       for (const BoardDevice& known : board.devices) names.push_back(known.name);
-      add_error(system, use.where,
-                fmt::format("board {} has no device '{}'", board.name, use.name),
+      add_error(system, use.where, fmt::format("board {} has no device '{}'", board.name, use.name),
                 fmt::format("use one of: {}", fmt::join(names, ", ")), diagnostics);
     } else if (device->on_pci && !partition.owns("pci")) {
       add_error(system, use.where,
@@ -111,10 +112,11 @@ void check_network(const System& system, const NetworkSpec& network, Diagnostics
   for (const std::string& forward : network.forwards) {
     const std::size_t first = forward.find(':');
     const std::size_t second = forward.find(':', first == std::string::npos ? first : first + 1);
-    const bool good = second != std::string::npos &&
-                      (forward.starts_with("tcp:") || forward.starts_with("udp:")) &&
-                      is_port_number(std::string_view(forward).substr(first + 1, second - first - 1)) &&
-                      is_port_number(std::string_view(forward).substr(second + 1));
+    const bool good =
+        second != std::string::npos &&
+        (forward.starts_with("tcp:") || forward.starts_with("udp:")) &&
+        is_port_number(std::string_view(forward).substr(first + 1, second - first - 1)) &&
+        is_port_number(std::string_view(forward).substr(second + 1));
     if (!good) {
       add_error(system, network.where, fmt::format("'{}' is not a forwarded port", forward),
                 "write it as \"tcp:HOSTPORT:GUESTPORT\", for example \"tcp:2222:22\"", diagnostics);
@@ -163,16 +165,15 @@ void check_artifacts(const System& system, const Partition& partition,
   }
   const auto kernel = loader::read_kernel(artifacts.kernel.bytes, partition.kernel);
   if (!kernel) return error(partition.kernel.where, artifacts.kernel.path, kernel.error());
-  const bool takes_text = kernel->format == KernelFormat::BzImage ||
-                          kernel->format == KernelFormat::Multiboot;
+  const bool takes_text =
+      kernel->format == KernelFormat::BzImage || kernel->format == KernelFormat::Multiboot;
   if (!takes_text && !partition.cmdline.empty()) {
     error(partition.cmdline_where, artifacts.kernel.path,
           {fmt::format("a kernel of this kind takes no command line ({})", kernel->summary),
            "remove 'cmdline'"});
   }
   if (!takes_text && artifacts.initramfs) {
-    error(partition.initramfs ? partition.initramfs->where : partition.where,
-          artifacts.kernel.path,
+    error(partition.initramfs ? partition.initramfs->where : partition.where, artifacts.kernel.path,
           {fmt::format("a kernel of this kind takes no initramfs ({})", kernel->summary),
            "remove 'initramfs'"});
   }
@@ -182,8 +183,7 @@ void check_artifacts(const System& system, const Partition& partition,
 
 void add_error(const System& system, Position position, std::string what, std::string remedy,
                Diagnostics& diagnostics) {
-  diagnostics.push_back(
-      {Severity::Error, system.at(position), std::move(what), std::move(remedy)});
+  diagnostics.push_back({Severity::Error, system.at(position), std::move(what), std::move(remedy)});
 }
 
 Diagnostics check(const System& system) {

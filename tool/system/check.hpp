@@ -1,7 +1,7 @@
 // Finds the contradictions in a system: between partitions, with the machine, with the kernels.
 //
-// It changes nothing and derives nothing. What shows only when addresses are chosen (memory too small
-// for a kernel, no room for the monitor) is found by image/layout.hpp.
+// It changes nothing and derives nothing. What shows only when addresses are chosen (memory too
+// small for a kernel, no room for the monitor) is found by image/layout.hpp.
 #pragma once
 
 #include "system/artifact.hpp"

@@ -1,7 +1,7 @@
 // Refuses kernel parameters that contradict what a guest of this monitor must be told.
 //
-// The list is about Linux; a parameter that another kernel gives another meaning would be refused too,
-// which nobody has missed so far. What the tool itself adds is in image/cmdline.hpp.
+// The list is about Linux; a parameter that another kernel gives another meaning would be refused
+// too, which nobody has missed so far. What the tool itself adds is in image/cmdline.hpp.
 #include <array>
 #include <optional>
 #include <sstream>
@@ -27,6 +27,7 @@ constexpr std::array kAlways = {
     Forbidden{"nolapic", "the local APIC is the guest's timer"},
     Forbidden{"disableapic", "the local APIC is the guest's timer"},
     Forbidden{"nolapic_timer", "the local APIC is the guest's timer"},
+    Forbidden{"apic=", "the tool chooses how interrupts are addressed"},
     Forbidden{"acpi=", "the guest's ACPI tables tell it what it owns"},
     Forbidden{"noacpi", "the guest's ACPI tables tell it what it owns"},
     Forbidden{"mem=", "the memory map comes from the plan"},
@@ -78,8 +79,8 @@ void check_cmdline(const System& system, const Partition& partition, Diagnostics
     if (!forbidden && partition.owns("pci")) forbidden = find_forbidden(word, kPciOwner);
     if (forbidden) {
       add_error(system, partition.cmdline_where,
-                fmt::format("the command line of {} must not contain '{}': {}", partition.name, word,
-                            forbidden->why),
+                fmt::format("the command line of {} must not contain '{}': {}", partition.name,
+                            word, forbidden->why),
                 "remove it; 'mezzo check' shows what the tool adds itself", diagnostics);
     }
     check_console(system, partition, word, diagnostics);

@@ -26,9 +26,10 @@ void check_piece(const System& system, const OwnedPiece& owned, Diagnostics& dia
     add_error(system, piece.where, std::move(what), std::move(remedy), diagnostics);
   };
   if (piece.base % plan::kPageSize != 0 || piece.size % plan::kPageSize != 0) {
-    error(fmt::format("base {:#x} or size {:#x} is not a multiple of 4 KiB", piece.base, piece.size),
-          fmt::format("use base = {:#x}, size = {:#x}", piece.base / plan::kPageSize * plan::kPageSize,
-                      round_up_to_page(piece.size)));
+    error(
+        fmt::format("base {:#x} or size {:#x} is not a multiple of 4 KiB", piece.base, piece.size),
+        fmt::format("use base = {:#x}, size = {:#x}",
+                    piece.base / plan::kPageSize * plan::kPageSize, round_up_to_page(piece.size)));
   }
   if (piece.size == 0) return error("a memory piece of no size", "give it a size, or remove it");
   const std::uint64_t memory = system.machine.memory;
@@ -48,10 +49,11 @@ void check_piece(const System& system, const OwnedPiece& owned, Diagnostics& dia
 void check_size(const System& system, const Partition& partition, Diagnostics& diagnostics) {
   const std::uint64_t size = *partition.memory.size;
   if (size == 0 || size % plan::kPageSize != 0) {
-    add_error(system, partition.memory.where,
-              fmt::format("{} bytes of memory are not a multiple of 4 KiB", size),
-              fmt::format("use \"{} KiB\"", std::max<std::uint64_t>(round_up_to_page(size) >> 10, 4)),
-              diagnostics);
+    add_error(
+        system, partition.memory.where,
+        fmt::format("{} bytes of memory are not a multiple of 4 KiB", size),
+        fmt::format("use \"{} KiB\"", std::max<std::uint64_t>(round_up_to_page(size) >> 10, 4)),
+        diagnostics);
   }
 }
 
@@ -100,11 +102,11 @@ void check_memory(const System& system, Diagnostics& diagnostics) {
               "join neighbouring pieces", diagnostics);
   }
   if (total > system.machine.memory) {
-    add_error(system, system.machine.memory_where,
-              fmt::format("the partitions and the monitor need {} MiB, the machine has {} MiB",
-                          (total >> 20) + (total % (1 << 20) != 0 ? 1 : 0),
-                          system.machine.memory >> 20),
-              "raise memory in [machine], or give the partitions less", diagnostics);
+    add_error(
+        system, system.machine.memory_where,
+        fmt::format("the partitions and the monitor need {} MiB, the machine has {} MiB",
+                    (total >> 20) + (total % (1 << 20) != 0 ? 1 : 0), system.machine.memory >> 20),
+        "raise memory in [machine], or give the partitions less", diagnostics);
   }
 }
 

@@ -1,4 +1,5 @@
-// Finds whatever two partitions both claim: names, processors, consoles, devices, interrupts, ports.
+// Finds whatever two partitions both claim: names, processors, consoles, devices, interrupts,
+// ports.
 #include <algorithm>
 
 #include "system/board.hpp"
@@ -88,8 +89,8 @@ std::vector<Claim> irq_claims(const System& system) {
   for (const Partition& partition : system.partitions) {
     if (partition.console != 0) {
       const unsigned irq = board.uarts[partition.console - 1].irq;
-      claims.push_back({&partition, fmt::format("COM{}", partition.console), irq, irq,
-                        partition.console_where});
+      claims.push_back(
+          {&partition, fmt::format("COM{}", partition.console), irq, irq, partition.console_where});
     }
     for (const DeviceUse& use : partition.devices) {
       const BoardDevice* device = board.find(use.name);
@@ -117,8 +118,8 @@ std::vector<Claim> port_claims(const System& system) {
     }
     if (partition.interrupts == InterruptController::Pic) {
       for (const BoardPorts& ports : kPicPorts) {
-        claims.push_back({&partition, "PIC and PIT", ports.first, ports.last,
-                          partition.interrupts_where});
+        claims.push_back(
+            {&partition, "PIC and PIT", ports.first, ports.last, partition.interrupts_where});
       }
     }
     for (const DeviceUse& use : partition.devices) {
@@ -158,8 +159,8 @@ void check_owners(const System& system, Diagnostics& diagnostics) {
   for (const Partition& partition : system.partitions) {
     cpus.push_back({&partition, "cpu", partition.cpu, partition.cpu, partition.cpu_where});
     if (partition.console != 0) {
-      consoles.push_back({&partition, "console", partition.console, partition.console,
-                          partition.console_where});
+      consoles.push_back(
+          {&partition, "console", partition.console, partition.console, partition.console_where});
     }
   }
   report_conflicts(system, "processor", false, cpus, "give each partition a 'cpu' of its own",

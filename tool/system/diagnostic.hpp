@@ -40,7 +40,8 @@ using Diagnostics = std::vector<Diagnostic>;
 template <class T>
 using Result = std::expected<T, Diagnostics>;
 
-// "file:line:column: error: what\n    do this: remedy", as compilers print, without a final newline.
+// "file:line:column: error: what\n    do this: remedy", as compilers print, without a final
+// newline.
 [[nodiscard]] std::string to_string(const Diagnostic& diagnostic);
 
 // True if any of them is an error.

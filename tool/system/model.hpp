@@ -1,7 +1,8 @@
 // The system file as plain values: which machine, which partitions, who gets what.
 //
-// It holds what the user wrote, with the defaults filled in that need no other partition's knowledge,
-// and where each thing was written. Addresses the tool chooses itself are not here: see image/layout.hpp.
+// It holds what the user wrote, with the defaults filled in that need no other partition's
+// knowledge, and where each thing was written. Addresses the tool chooses itself are not here: see
+// image/layout.hpp.
 #pragma once
 
 #include <cstdint>
@@ -86,7 +87,7 @@ struct DiskSpec {
 };
 
 struct NetworkSpec {
-  std::string mode;  // "user": QEMU's user-mode network behind an e1000
+  std::string mode;                   // "user": QEMU's user-mode network behind an e1000
   std::vector<std::string> forwards;  // "tcp:HOSTPORT:GUESTPORT"
   Position where;
 };

@@ -117,8 +117,8 @@ KernelSpec parse_kernel(TomlReader& partition, const Context& context) {
   }
   constexpr KernelFormat kFormats[] = {KernelFormat::Auto, KernelFormat::BzImage, KernelFormat::Elf,
                                        KernelFormat::Multiboot, KernelFormat::Raw};
-  kernel.format = kFormats[reader.choice("format", {"auto", "bzimage", "elf", "multiboot", "raw"})
-                               .value_or(0)];
+  kernel.format =
+      kFormats[reader.choice("format", {"auto", "bzimage", "elf", "multiboot", "raw"}).value_or(0)];
   kernel.load = parse_address(reader, "load");
   kernel.load_where = reader.where("load");
   kernel.entry = parse_address(reader, "entry");
@@ -126,11 +126,11 @@ KernelSpec parse_kernel(TomlReader& partition, const Context& context) {
   const bool raw = kernel.format == KernelFormat::Raw;
   if (raw != (kernel.load.has_value() && kernel.entry.has_value()) ||
       (!raw && (kernel.load || kernel.entry))) {
-    reader.error(kernel.where,
-                 raw ? "a raw image needs 'load' and 'entry'"
-                     : "'load' and 'entry' are for raw images only",
-                 raw ? "add them, for example load = 0x100000, entry = 0x100000"
-                     : "remove them, or set format = \"raw\"");
+    reader.error(
+        kernel.where,
+        raw ? "a raw image needs 'load' and 'entry'" : "'load' and 'entry' are for raw images only",
+        raw ? "add them, for example load = 0x100000, entry = 0x100000"
+            : "remove them, or set format = \"raw\"");
   }
   reader.finish();
   return kernel;
@@ -176,8 +176,7 @@ std::optional<InitramfsSpec> parse_initramfs(TomlReader& partition, const Contex
   const bool assembled = initramfs.busybox || !initramfs.modules.empty() ||
                          !initramfs.script.empty() || !initramfs.files.empty();
   if (initramfs.busybox == !initramfs.file.empty() || (assembled && !initramfs.busybox)) {
-    reader.error(initramfs.where,
-                 "an initramfs is either a file or assembled around busybox",
+    reader.error(initramfs.where, "an initramfs is either a file or assembled around busybox",
                  "write { file = \"initrd.img\" } or { busybox = true, ... }");
   }
   return initramfs;
@@ -390,10 +389,11 @@ Result<System> load_system(const std::filesystem::path& path) {
   std::ifstream input(path, std::ios::binary);
   std::ostringstream text;
   if (!input || std::filesystem::is_directory(path) || !(text << input.rdbuf())) {
-    return std::unexpected(Diagnostics{{Severity::Error,
-                                        {path.string(), {}},
-                                        "cannot read the system file",
-                                        "name an existing file, for example one of example/*.toml"}});
+    return std::unexpected(
+        Diagnostics{{Severity::Error,
+                     {path.string(), {}},
+                     "cannot read the system file",
+                     "name an existing file, for example one of example/*.toml"}});
   }
   return parse_system(text.str(), path);
 }

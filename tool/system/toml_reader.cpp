@@ -41,8 +41,7 @@ const toml::node* TomlReader::node(std::string_view key, bool required) {
 }
 
 void TomlReader::error(Position position, std::string what, std::string remedy) {
-  diagnostics_.push_back(
-      {Severity::Error, {file_, position}, std::move(what), std::move(remedy)});
+  diagnostics_.push_back({Severity::Error, {file_, position}, std::move(what), std::move(remedy)});
 }
 
 void TomlReader::wrong_type(std::string_view key, const toml::node& node, std::string_view wanted) {
@@ -59,7 +58,7 @@ std::optional<std::string> TomlReader::string(std::string_view key, bool require
 }
 
 std::optional<std::uint64_t> TomlReader::number(std::string_view key, std::uint64_t max,
-                                                 bool required) {
+                                                bool required) {
   const toml::node* found = node(key, required);
   if (found == nullptr) return std::nullopt;
   const std::optional<std::int64_t> value = found->value_exact<std::int64_t>();

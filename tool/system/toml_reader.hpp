@@ -1,5 +1,5 @@
-// Reads typed values out of one TOML table and remembers which keys were asked for, so that the rest
-// can be reported as unknown. It knows TOML, but no key of the system file.
+// Reads typed values out of one TOML table and remembers which keys were asked for, so that the
+// rest can be reported as unknown. It knows TOML, but no key of the system file.
 #pragma once
 
 #include <cstdint>
