@@ -71,7 +71,8 @@ void software_interrupts() {
   user("int-dpl1", interrupt<kDpl1Vector>, fault(kProtection, idt_error(kDpl1Vector)));
   set_raw_gate(kAbsentVector, PROBE_KERNEL_CS, 0, 0x6e00);
   load_own_idt();
-  both("int-not-present", interrupt<kAbsentVector>, fault(kAbsent, idt_error(kAbsentVector)));
+  kernel("int-not-present", interrupt<kAbsentVector>, fault_with_any_code(kAbsent));
+  user("int-not-present", interrupt<kAbsentVector>, fault(kAbsent, idt_error(kAbsentVector)));
   set_gate(kAbsentVector, kInterruptGate, 0);
   user("int-of-fault-vector", interrupt<kPage>, fault(kProtection, idt_error(kPage)));
   user("int-of-monitor-vector", interrupt<kDouble>, fault(kProtection, idt_error(kDouble)));
@@ -97,10 +98,10 @@ void gate_kinds() {
       value(0));
   set_raw_gate(kMonitorVector, 0x1000, kWindow, kInterruptGate | kUser);
   load_own_idt();
-  both("gate-to-monitor-segment", interrupt<kMonitorVector>, fault(kProtection, 0x1000));
+  both("gate-to-monitor-segment", interrupt<kMonitorVector>, fault_with_any_code(kProtection));
   set_raw_gate(kMonitorVector, 0, 0, kInterruptGate | kUser);
   load_own_idt();
-  both("gate-to-null-segment", interrupt<kMonitorVector>, fault(kProtection));
+  both("gate-to-null-segment", interrupt<kMonitorVector>, fault_with_any_code(kProtection));
   set_raw_gate(kTaskVector, 0, 0, kTaskGate | kUser);
   load_own_idt();
   both("task-gate-to-null", interrupt<kTaskVector>, any_fault());

@@ -123,7 +123,7 @@ void local_table() {
       },
       done());
   kernel("segment-of-unmapped-ldt", use, page_fault(0, kUnmapped));
-  set_descriptor(PROBE_LDT, 0x000000ff, 0xffc08200);
+  set_descriptor(PROBE_LDT, 0x000000ff, 0xff0082c0);
   kernel(
       "lldt-in-window",
       [] {
