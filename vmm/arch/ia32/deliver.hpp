@@ -59,42 +59,88 @@ template <Machine M>
   return gate;
 }
 
-// Switches to the task a task gate names, as a double fault does in Linux. The interrupted state goes
-// to the current task's segment, so that the guest's handler can print it.
+// A TSS descriptor in use says so, and cannot be loaded or switched to again.
 template <Machine M>
-[[nodiscard]] bool enter_task(Context<M>& c, std::uint16_t selector) {
-  Vcpu& v = c.vcpu;
-  Frame& f = c.frame;
-  const auto descriptor = descriptor_of(c, selector);
-  TaskState next{};
-  if (!descriptor || !c.machine.read(descriptor->base(), &next, sizeof next)) return false;
+void mark_busy(Context<M>& c, std::uint16_t selector) {
+  constexpr std::uint32_t kBusy = 1u << 9;
+  c.machine.guest_gdt()[selector / 8].high |= kBusy;
+}
 
+// Where the task state lies that a task gate names, if a task switch may go there.
+template <Machine M>
+[[nodiscard]] std::optional<TableLocation> available_task(Context<M>& c, std::uint16_t selector) {
+  const auto descriptor = (selector & 4) == 0 ? descriptor_of(c, selector) : std::nullopt;
+  if (!descriptor || !descriptor->is(SystemType::Tss32) || !descriptor->present() ||
+      descriptor->limit() < sizeof(TaskState) - 1) {
+    return std::nullopt;
+  }
+  return TableLocation{descriptor->base(), descriptor->limit()};
+}
+
+// Whether a task may start with code segment `cs`. It must not be null: the monitor's own IRET would then
+// fault as a return to ring 0.
+template <Machine M>
+[[nodiscard]] bool is_task_code(Context<M>& c, std::uint16_t cs) {
+  const auto code = (cs & 4) == 0 ? descriptor_of(c, cs) : std::nullopt;
+  if (!code || !code->present() || !code->is_code()) return false;
+  const unsigned ring = (cs & 3) == 0 ? 1 : cs & 3;
+  return code->conforming() ? code->dpl() <= ring : code->dpl() == ring;
+}
+
+template <Machine M>
+void save_task(Context<M>& c) {
+  const TableLocation& task = c.vcpu.task_state;
+  const Frame& f = c.frame;
   TaskState old{};
-  if (v.task_register != 0 && c.machine.read(v.task_state.base, &old, sizeof old)) {
-    old.eip = f.eip, old.eflags = f.eflags;
-    old.eax = f.eax, old.ecx = f.ecx, old.edx = f.edx, old.ebx = f.ebx;
-    old.esp = f.esp, old.ebp = f.ebp, old.esi = f.esi, old.edi = f.edi;
-    old.es = f.es & 0xffff, old.cs = f.cs & 0xffff, old.ss = f.ss & 0xffff, old.ds = f.ds & 0xffff;
-    old.fs = c.machine.fs(), old.gs = c.machine.gs();
-    (void)c.machine.write(v.task_state.base, &old, sizeof old);
-  }
-  next.link = v.task_register;
-  if (!c.machine.write(descriptor->base(), &next, sizeof next.link)) return false;
-  v.task_register = selector;
-  v.task_state = {descriptor->base(), descriptor->limit()};
+  if (c.vcpu.task_register == 0 || task.limit < sizeof old - 1) return;
+  if (!c.machine.read(task.base, &old, sizeof old)) return;
+  old.eip = f.eip, old.eflags = f.eflags;
+  old.eax = f.eax, old.ecx = f.ecx, old.edx = f.edx, old.ebx = f.ebx;
+  old.esp = f.esp, old.ebp = f.ebp, old.esi = f.esi, old.edi = f.edi;
+  old.es = f.es & 0xffff, old.cs = f.cs & 0xffff, old.ss = f.ss & 0xffff, old.ds = f.ds & 0xffff;
+  old.fs = c.machine.fs(), old.gs = c.machine.gs();
+  (void)c.machine.write(task.base, &old, sizeof old);
+}
 
-  if (v.paging()) {
-    if (c.machine.install_root(next.cr3) != RootResult::Installed) return false;
-    v.cr3 = next.cr3;
-  }
-  const auto ring1 = [](std::uint32_t s) { return (s & 3) == 0 && s != 0 ? s | 1 : s; };
+template <Machine M>
+void load_task(Context<M>& c, const TaskState& next) {
+  Frame& f = c.frame;
+  const auto ring1 = [](std::uint32_t s) {
+    return (s & 3) == 0 && (s & 0xfffc) != 0 ? (s & 0xfffc) | 1 : s & 0xffff;
+  };
   f.eip = next.eip, f.esp = next.esp;
   f.eflags = (next.eflags & ~(eflags::kIopl | eflags::kVirtual8086)) | eflags::kAlwaysSet |
              eflags::kIopl1 | eflags::kNestedTask;
   f.eax = next.eax, f.ecx = next.ecx, f.edx = next.edx, f.ebx = next.ebx;
   f.ebp = next.ebp, f.esi = next.esi, f.edi = next.edi;
-  f.cs = ring1(next.cs), f.ss = ring1(next.ss), f.ds = next.ds, f.es = next.es;
+  f.cs = ring1(next.cs), f.ss = ring1(next.ss), f.ds = next.ds & 0xffff, f.es = next.es & 0xffff;
   c.machine.load_fs_gs(static_cast<std::uint16_t>(next.fs), static_cast<std::uint16_t>(next.gs));
+  c.machine.load_ldt(0);
+  c.vcpu.ldt_register = 0;
+}
+
+// Switches to the task a task gate names, as a double fault does in Linux. The interrupted state goes
+// to the current task's segment, so that the guest's handler can print it. False, with the frame
+// unchanged, if the task cannot be entered; also if it wants a local descriptor table.
+template <Machine M>
+[[nodiscard]] bool enter_task(Context<M>& c, std::uint16_t selector) {
+  Vcpu& v = c.vcpu;
+  const auto place = available_task(c, selector);
+  TaskState next{};
+  if (!place || !c.machine.read(place->base, &next, sizeof next)) return false;
+  if (!is_task_code(c, static_cast<std::uint16_t>(next.cs)) || (next.ldt & 0xfffc) != 0) return false;
+
+  save_task(c);
+  next.link = v.task_register;
+  if (!c.machine.write(place->base, &next.link, sizeof next.link)) return false;
+  if (v.paging()) {
+    if (c.machine.install_root(next.cr3) != RootResult::Installed) return false;
+    v.cr3 = next.cr3;
+  }
+  mark_busy(c, selector);
+  v.task_register = selector;
+  v.task_state = *place;
+  load_task(c, next);
   v.cr0 |= cr0::kTaskSwitched;
   c.machine.write_cr0(v.cr0);
   return true;
@@ -155,25 +201,35 @@ template <Machine M>
   return true;
 }
 
-// Delivers `vector`. An event that cannot be delivered becomes a double fault, and a double fault that
-// cannot be delivered ends the partition. `software`: by INT n, so no error code is pushed.
-// Returns Resume or Stop.
+// Whether a second fault while this exception is delivered makes a double fault (SDM volume 3, table 6-5).
+[[nodiscard]] constexpr bool doubles(unsigned vector) {
+  return vector == 0 || (vector >= 10 && vector <= 14) || vector == 20 || vector == 21;
+}
+
+// Delivers `vector`. What cannot be delivered raises the fault of its gate, or else a double fault; and
+// a double fault that cannot be delivered ends the partition. Calls itself at most twice.
+// `software`: by INT n, so no error code is pushed. Returns Resume or Stop.
 template <Machine M>
 [[nodiscard]] Verdict deliver(Context<M>& c, std::uint8_t vector, bool software,
                               std::uint32_t error_code) {
   constexpr auto kDoubleFault = static_cast<std::uint8_t>(Vector::DoubleFault);
+  auto fault = Vector::GeneralProtection;
   const auto gate = guest_gate(c, vector);
-  if (gate && gate->present()) {
-    if (gate->is_task_gate()) {
+  if (gate && (gate->is_task_gate() || gate->is_32())) {
+    fault = gate->present() ? Vector::DoubleFault : Vector::SegmentNotPresent;
+    if (gate->present() && gate->is_task_gate()) {
       if (enter_task(c, gate->selector())) return Verdict::resume();
-    } else if (gate->is_32()) {
+    } else if (gate->present()) {
       const bool with_code = has_error_code(vector) && !software;
       const auto code = with_code ? std::optional(error_code) : std::nullopt;
       if (enter_gate(c, *gate, vector, code)) return Verdict::resume();
     }
   }
   if (vector == kDoubleFault || c.vcpu.idt.limit < 8) return shutdown(c, vector);
-  return deliver(c, kDoubleFault, false, 0);
+  if (fault == Vector::DoubleFault || doubles(vector)) return deliver(c, kDoubleFault, false, 0);
+  constexpr std::uint32_t kExternal = 1, kInIdt = 2;
+  return deliver(c, static_cast<std::uint8_t>(fault), false,
+                 std::uint32_t{vector} * 8 + kInIdt + (software ? 0 : kExternal));
 }
 
 }  // namespace mezzo::ia32
