@@ -9,6 +9,7 @@
 // bytes, and with them its checksum, are the same for every compiler.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <type_traits>
 
@@ -95,14 +96,24 @@ static_assert(sizeof(Plan) == 11 * 4 + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
-// CRC-32/ISO-HDLC (the one of zlib and Ethernet), bitwise reflected polynomial 0xedb88320.
+// CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, a byte at a time:
+// kCrcTable[n] is the remainder of the byte n.
+inline constexpr auto kCrcTable = [] {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
+    std::uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
+    table[byte] = crc;
+  }
+  return table;
+}();
+
 // `seed` is the result for the bytes before, 0 at the start.
 constexpr std::uint32_t crc32(const unsigned char* bytes, std::uint32_t size,
                               std::uint32_t seed = 0) {
   std::uint32_t crc = ~seed;
   for (std::uint32_t i = 0; i < size; ++i) {
-    crc ^= bytes[i];
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
+    crc = (crc >> 8) ^ kCrcTable[(crc ^ bytes[i]) & 0xffu];
   }
   return ~crc;
 }

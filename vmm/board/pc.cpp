@@ -56,6 +56,11 @@ void reset_uart(std::uint16_t port) {
 
 void put_debug(char character) { out(kDebugPort, static_cast<std::uint8_t>(character)); }
 
+bool reports_error() {
+  constexpr std::uint8_t kSystemError = 0x80, kChannelCheck = 0x40;
+  return (in<std::uint8_t>(kSpeaker) & (kSystemError | kChannelCheck)) != 0;
+}
+
 void wait_pit(std::uint16_t counts) {
   constexpr std::uint8_t kGate = 1, kSpeakerOn = 2, kExpired = 0x20;
   const auto speaker = in<std::uint8_t>(kSpeaker);

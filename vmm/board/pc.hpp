@@ -16,6 +16,9 @@ inline constexpr std::uint32_t kIoApicBase = 0xfec00000;
 // Writes one character to the debug port.
 void put_debug(char character);
 
+// Whether the board raised its NMI for a bus or memory error (port 61h, bits 6 and 7).
+[[nodiscard]] bool reports_error();
+
 // The 8254's input clock, and a wait on its second counter for frequency measurements.
 inline constexpr std::uint32_t kPitHertz = 1193182;
 // Runs counter 2 for `counts` input clocks and returns when it has expired.

@@ -192,15 +192,15 @@ void execute(Cpu& cpu, Command command) {
 }
 
 void obey_control(Cpu& cpu) {
+  const bool heartbeat = cpu.nmi_pending;
   cpu.nmi_pending = false;
   unblock_nmi();
-  if (cpu.index == 0) {
+  if (heartbeat && cpu.index == 0) {
     status_region.heartbeats = status_region.heartbeats + 1;
     status_region.now_tsc = read_tsc();
   }
+  if (!is_commanded()) return;
   const status::Control& control = status_region.control;
-  const std::uint32_t requested = __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE);
-  if (requested == __atomic_load_n(&control.completed, __ATOMIC_ACQUIRE)) return;
   if (control.partition >= the_plan.partition_count) {
     if (cpu.index == 0) answer(CommandResult::NoSuchPartition);
     return;

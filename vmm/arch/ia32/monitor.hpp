@@ -20,6 +20,13 @@ extern diag::Log log;
 [[noreturn]] void start_partition(Cpu& cpu);
 [[noreturn]] void end_partition(Cpu& cpu, const Verdict& verdict);
 [[noreturn]] void park(Cpu& cpu);
+// Whether the tool waits for an answer. Looked at on every exit, so that a machine whose HPET cannot send
+// the heartbeat still obeys a guest that exits.
+[[nodiscard]] inline bool is_commanded() {
+  const status::Control& control = status_region.control;
+  return __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE) !=
+         __atomic_load_n(&control.completed, __ATOMIC_ACQUIRE);
+}
 // Acts on a command for this CPU's partition, if there is one. Does not return if the partition ends.
 void obey_control(Cpu& cpu);
 

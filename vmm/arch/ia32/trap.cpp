@@ -6,6 +6,7 @@
 #include "arch/ia32/monitor.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
+#include "board/pc.hpp"
 
 namespace mezzo::ia32 {
 namespace {
@@ -91,6 +92,8 @@ Verdict decide(Exit& exit) {
     case 2:
       exit.cause = ExitCause::Nmi;
       exit.cpu.nmi_pending = true;
+      // The heartbeat's, unless the board reports an error: that is for the owner of its bus.
+      if (exit.partition.row().owns_pci != 0 && board::pc::reports_error()) return Verdict::inject(2);
       return Verdict::resume();
     case 8:
       exit.cause = ExitCause::DoubleFault;
@@ -171,7 +174,7 @@ void handle_exit(Cpu& cpu, Frame& frame) {
     verdict = apply(exit, verdict);
   }
   follow_kernel_stack(exit.context);
-  if (cpu.nmi_pending) obey_control(cpu);
+  if (cpu.nmi_pending || is_commanded()) obey_control(cpu);
 }
 
 std::uint32_t address_of_code(void (*function)()) {
