@@ -215,7 +215,8 @@ extern "C" void handle_trap(Frame* frame) {
   frame->cs &= 0xffff;
   frame->ds &= 0xffff;
   frame->es &= 0xffff;
-  if (frame->ring() == 0) return handle_own_trap(cpu, *frame);
+  const bool from_guest = frame->ring() != 0 || frame->vector == MEZZO_RETURN_FAULT;
+  if (!from_guest) return handle_own_trap(cpu, *frame);
   frame->ss &= 0xffff;
   handle_exit(cpu, *frame);
 }
