@@ -220,7 +220,7 @@ void Session::report_state_changes(const status::Region& now) {
     const std::string_view name(partition.name, strnlen(partition.name, plan::kNameSize));
     if (partition.restarts != restarts_[i]) {
       say(fmt::format("{} was restarted after: {}", name, describe(partition)));
-    } else if (partition.state != states_[i]) {
+    } else if (partition.state != states_[i] && states_[i] != status::State::Built) {
       say(partition.state == status::State::Stopped
               ? fmt::format("{} has stopped: {}", name, describe(partition))
               : fmt::format("{} is {}", name, name_of(partition.state)));

@@ -1,0 +1,389 @@
+// The tool's side of a running machine: its memory, the mailbox, run folders, QEMU's command line,
+// results. No QEMU: a thread plays the monitor.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/process.hpp"
+#include "mezzo_build.hpp"
+#include "run/control.hpp"
+#include "run/machine_ram.hpp"
+#include "run/names.hpp"
+#include "run/qemu.hpp"
+#include "run/result.hpp"
+#include "run/run_dir.hpp"
+#include "run/status_text.hpp"
+#include "support/json_schema.hpp"
+
+namespace mezzo::run {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::uint32_t kBase = 0x100000;
+constexpr std::uint64_t kRamSize = 0x200000;
+
+void set_name(status::PartitionStatus& partition, const char* name) {
+  std::strncpy(partition.name, name, sizeof(partition.name) - 1);
+}
+
+// The status region of a machine with two partitions, one of which has stopped.
+void fill(status::Region& region) {
+  region.version = status::kVersion;
+  region.size = sizeof(status::Region);
+  region.cpu_count = 2;
+  region.tsc_khz = 1000;
+  region.partition_count = 2;
+  region.heartbeats = 42;
+  region.now_tsc = 5'000'000;
+  set_name(region.partitions[0], "alpha");
+  region.partitions[0].state = status::State::Running;
+  region.partitions[0].started_tsc = 1'000'000;
+  region.partitions[0].exits[static_cast<int>(status::ExitCause::WriteCr3)] = 0x100000001;
+  set_name(region.partitions[1], "beta");
+  region.partitions[1].state = status::State::Stopped;
+  region.partitions[1].reason = status::StopReason::TripleFault;
+  region.partitions[1].detail[1] = 0xc0de;
+  region.partitions[1].cpu = 1;
+  region.partitions[1].restarts = 3;
+  region.partitions[1].started_tsc = 1'000'000;
+  region.partitions[1].stopped_tsc = 2'500'000;
+  region.magic = status::kMagic;
+}
+
+class MachineTest : public testing::Test {
+ protected:
+  void SetUp() override { setenv("XDG_RUNTIME_DIR", directory_.path().c_str(), 1); }
+  void TearDown() override { unsetenv("XDG_RUNTIME_DIR"); }
+
+  base::TemporaryDirectory directory_{std::filesystem::temp_directory_path(), "mezzo-test"};
+  MachineRam ram_ = MachineRam::create(directory_.path() / "ram", kRamSize);
+  status::Region& region_ = ram_.region(kBase);
+};
+
+TEST_F(MachineTest, ShowsNothingBeforeTheMonitorStarts) {
+  EXPECT_FALSE(snapshot(region_).has_value());
+  fill(region_);
+  const MachineRam again = MachineRam::open(directory_.path() / "ram");
+  const auto seen = snapshot(again.region(kBase));
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_STREQ(seen->partitions[1].name, "beta");
+  EXPECT_EQ(seen->partitions[0].exits[static_cast<int>(status::ExitCause::WriteCr3)], 0x100000001u);
+}
+
+TEST_F(MachineTest, RefusesAnotherVersionAndAPlaceOutsideTheRam) {
+  fill(region_);
+  region_.version = status::kVersion + 1;
+  EXPECT_THROW(static_cast<void>(snapshot(region_)), UserError);
+  EXPECT_THROW(static_cast<void>(ram_.region(kRamSize - 4096)), UserError);
+  EXPECT_THROW(MachineRam::create(directory_.path() / "ram", kRamSize), UserError);
+}
+
+TEST_F(MachineTest, DoesNotBelieveImpossibleCounts) {
+  fill(region_);
+  region_.partition_count = 1000;
+  region_.cpu_count = 1000;
+  EXPECT_EQ(snapshot(region_)->partition_count, plan::kMaxPartitions);
+  EXPECT_EQ(snapshot(region_)->cpu_count, status::kMaxCpus);
+}
+
+TEST_F(MachineTest, UnrollsTheLogRing) {
+  status::Log& log = region_.log;
+  std::memcpy(log.text, "hello\n", 6);
+  log.written = 6;
+  EXPECT_EQ(log_text(log), "hello\n");
+  std::memset(log.text, 'x', sizeof(log.text));
+  std::memcpy(log.text, "d\nnew\n", 6);  // the ring has wrapped: "...xxx" is the oldest line's rest
+  log.text[6] = 'o';
+  log.text[sizeof(log.text) - 4] = '\n';
+  log.written = status::kLogSize + 6;
+  EXPECT_EQ(log_text(log), "xxxd\nnew\n");
+}
+
+TEST_F(MachineTest, CommandReachesTheMonitorAndItsAnswerComesBack) {
+  fill(region_);
+  std::atomic_bool end{false};
+  std::thread monitor([&] {
+    std::atomic_ref requested(region_.control.requested);
+    std::atomic_ref completed(region_.control.completed);
+    while (!end) {
+      const std::uint32_t ticket = requested.load(std::memory_order_acquire);
+      if (ticket == completed.load()) continue;
+      const bool known = region_.control.command == status::Command::Pause;
+      region_.control.result = known && region_.control.partition == 1
+                                   ? status::CommandResult::Done
+                                   : status::CommandResult::WrongState;
+      completed.store(ticket, std::memory_order_release);
+    }
+  });
+  const auto send = [&](status::Command command, std::uint32_t partition) {
+    return send_command(region_.control, directory_.path() / "lock", command, partition,
+                        std::chrono::seconds(10));
+  };
+  EXPECT_EQ(send(status::Command::Pause, 1), status::CommandResult::Done);
+  EXPECT_EQ(send(status::Command::Resume, 1), status::CommandResult::WrongState);
+  EXPECT_EQ(send(status::Command::Pause, 0), status::CommandResult::WrongState);
+  // Two at once are answered one after the other.
+  std::thread other(
+      [&] { EXPECT_EQ(send(status::Command::Pause, 1), status::CommandResult::Done); });
+  EXPECT_EQ(send(status::Command::Pause, 1), status::CommandResult::Done);
+  other.join();
+  end = true;
+  monitor.join();
+  EXPECT_EQ(region_.control.requested, 5u);
+}
+
+TEST_F(MachineTest, SilentMonitorIsReportedWithARemedy) {
+  fill(region_);
+  try {
+    static_cast<void>(send_command(region_.control, directory_.path() / "lock",
+                                   status::Command::Stop, 0, std::chrono::milliseconds(50)));
+    FAIL() << "nobody answered";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("50 ms"));
+    EXPECT_THAT(error.remedy(), HasSubstr("mezzo stat"));
+  }
+}
+
+TEST_F(MachineTest, RunsAreFoundByNameAndTwoOfANameCoexist) {
+  EXPECT_THROW(static_cast<void>(find_run("")), UserError);
+  const RunDirectory first("demo");
+  const RunDirectory second("demo");
+  EXPECT_EQ(second.name(), "demo-2");
+  const auto publish = [](const RunDirectory& run) {
+    run.publish({.name = run.name(),
+                 .pid = 1,
+                 .system_file = "s",
+                 .ram = "/r",
+                 .monitor_base = kBase,
+                 .partitions = {"alpha", "beta"}});
+  };
+  publish(first);
+  EXPECT_EQ(find_run("").info.name, "demo");
+  publish(second);
+  EXPECT_THROW(static_cast<void>(find_run("")), UserError) << "which of two?";
+  EXPECT_THROW(static_cast<void>(find_run("other")), UserError);
+  const LiveRun found = find_run("demo-2");
+  EXPECT_EQ(found.path, second.path());
+  EXPECT_EQ(found.info.monitor_base, kBase);
+  EXPECT_EQ(find_partition(found.info, "beta"), 1u);
+  EXPECT_THROW(static_cast<void>(find_partition(found.info, "gamma")), UserError);
+}
+
+TEST_F(MachineTest, LeftoversOfADeadRunAreSwept) {
+  const auto dead = directory_.path() / "mezzo" / "dead";
+  base::make_directory(dead);
+  const auto memory = directory_.path() / "dead.ram";
+  base::write_file(memory, "x");
+  base::write_file(dead / "ram-path", memory.string());
+  base::write_file(dead / "lock", "");
+  EXPECT_TRUE(live_runs().empty());
+  const RunDirectory ours("ours");
+  EXPECT_FALSE(std::filesystem::exists(dead));
+  EXPECT_FALSE(std::filesystem::exists(memory));
+}
+
+TEST_F(MachineTest, RunDirectoryLeavesNothing) {
+  std::filesystem::path path;
+  {
+    RunDirectory run("gone");
+    path = run.path();
+    base::write_file(run.choose_ram(4096), "memory");
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+system::System example_system() {
+  system::System system;
+  system.name = "two";
+  system.machine.memory = 512u << 20;
+  system.machine.cpus = 2;
+  system.machine.cpu_model = "pentium3";
+  system::Partition& alpha = system.partitions.emplace_back();
+  alpha.name = "alpha";
+  alpha.devices.push_back({"e1000", {}});
+  alpha.network.emplace();
+  alpha.network->forwards = {"tcp:2222:22"};
+  alpha.disk.emplace();
+  alpha.disk->file = "/d,isk.img";
+  alpha.disk->read_only = true;
+  return system;
+}
+
+TEST(QemuArguments, DescribeTheMachine) {
+  const auto arguments = qemu_arguments(
+      example_system(), {.image = "/i/image.elf", .ram = "/r/ram", .directory = "/run"},
+      {7, -1, 9, -1});
+  for (const char* expected :
+       {"tcg,thread=multi", "2,sockets=2,cores=1,threads=1", "512M", "hpet.msi=on", "/i/image.elf",
+        "memory-backend-file,id=ram,size=512M,mem-path=/r/ram,share=on", "socket,id=com1,fd=7",
+        "isa-serial,index=0,chardev=com1", "socket,id=com3,fd=9", "isa-serial,index=2,chardev=com3",
+        "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22", "e1000,netdev=net0,addr=3",
+        "file=/d,,isk.img,format=raw,if=ide,index=0,snapshot=on"}) {
+    EXPECT_THAT(arguments, Contains(expected));
+  }
+  EXPECT_THAT(arguments, Not(Contains(HasSubstr("com2"))));
+}
+
+TEST(QemuVersion, IsReadAndCompared) {
+  EXPECT_EQ(parse_qemu_version("QEMU emulator version 7.2.22 (Debian 1:7.2)\nC"), std::pair(7, 2));
+  EXPECT_EQ(parse_qemu_version("QEMU emulator version 10.0"), std::pair(10, 0));
+  EXPECT_EQ(parse_qemu_version("no such thing"), std::nullopt);
+  EXPECT_EQ(parse_qemu_version("version x.y"), std::nullopt);
+}
+
+// Puts a qemu-system-i386 of our own first in PATH.
+class FakeQemu : public testing::Test {
+ protected:
+  void provide(const std::string& script) {
+    const auto program = directory_.path() / "qemu-system-i386";
+    base::write_file(program, script);
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  }
+  void SetUp() override {
+    path_ = std::getenv("PATH");
+    setenv("PATH", (directory_.path().string() + ":/nonexistent").c_str(), 1);
+  }
+  void TearDown() override { setenv("PATH", path_.c_str(), 1); }
+
+  base::TemporaryDirectory directory_{std::filesystem::temp_directory_path(), "mezzo-test"};
+  std::string path_;
+};
+
+TEST_F(FakeQemu, MissingOrTooOldIsAnErrorWithARemedy) {
+  const auto expect_error = [](const char* text) {
+    try {
+      static_cast<void>(find_qemu());
+      ADD_FAILURE() << "was accepted";
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(text));
+      EXPECT_THAT(error.remedy(), HasSubstr("apt-get install qemu-system-x86"));
+    }
+  };
+  expect_error("not in PATH");
+  provide("#!/bin/sh\necho 'QEMU emulator version 6.2.0'\n");
+  expect_error("version 6.2, which is too old");
+  provide("#!/bin/sh\nexit 1\n");
+  expect_error("does not work");
+  provide("#!/bin/sh\necho 'QEMU emulator version 8.1.2 (Distribution)'\n");
+  EXPECT_EQ(find_qemu().text, "8.1.2 (Distribution)");
+}
+
+TEST_F(FakeQemu, IsGoneAfterwards) {
+  provide("#!/bin/sh\ntrap '' TERM\nwhile :; do /bin/sleep 1; done\n");
+  const auto log = directory_.path() / "log";
+  const auto fd_is_ready = [](int fd) {
+    pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
+    return poll(&entry, 1, 0) == 1;
+  };
+  int fd = -1;
+  {
+    const Qemu qemu({"qemu-system-i386"}, log);
+    EXPECT_FALSE(fd_is_ready(qemu.fd()));
+    fd = dup(qemu.fd());
+  }
+  EXPECT_TRUE(fd_is_ready(fd)) << "the process lives, although it was to be killed";
+  close(fd);
+}
+
+nlohmann::json schema() {
+  std::ifstream file(std::string(build::kSourceDir) + "/doc/result.schema.json");
+  return nlohmann::json::parse(file);
+}
+
+RunFacts example_facts() {
+  RunFacts facts;
+  facts.system = "two";
+  facts.outcome = "done";
+  facts.started = "2026-01-01T00:00:00Z";
+  facts.partitions.resize(2);
+  facts.partitions[0].name = "alpha";
+  facts.partitions[0].console = "bad byte \xff here";
+  facts.partitions[0].has_script = true;
+  facts.partitions[1].name = "beta";
+  return facts;
+}
+
+TEST_F(MachineTest, ResultFollowsItsSchema) {
+  fill(region_);
+  const nlohmann::json result = make_result(example_facts(), snapshot(region_));
+  EXPECT_EQ(test::violations(result, schema()), "");
+  EXPECT_EQ(result["partitions"][1]["reason"], "triple_fault");
+  EXPECT_EQ(result["partitions"][1]["restarts"], 3);
+  EXPECT_EQ(result["partitions"][0]["uptime_seconds"], 4.0);
+  EXPECT_EQ(result["partitions"][1]["uptime_seconds"], 1.5);
+  EXPECT_EQ(result["partitions"][0]["exits"]["write_cr3"], 0x100000001u);
+  EXPECT_TRUE(result["partitions"][0]["script"]["exit_status"].is_null());
+  EXPECT_TRUE(result["partitions"][1]["script"].is_null());
+  EXPECT_TRUE(result["monitor"]["crash"].is_null());
+  const std::string text = to_text(result);
+  EXPECT_THAT(text, HasSubstr("bad byte \xef\xbf\xbd here"));
+  EXPECT_FALSE(nlohmann::json::parse(text).is_null());
+}
+
+TEST_F(MachineTest, ResultOfAMonitorThatNeverStartedFollowsTheSchemaToo) {
+  const nlohmann::json result = make_result(example_facts(), std::nullopt);
+  EXPECT_EQ(test::violations(result, schema()), "");
+  EXPECT_TRUE(result["monitor"].is_null());
+  EXPECT_EQ(result["partitions"][1]["state"], "built");
+}
+
+TEST_F(MachineTest, CrashRecordIsInTheResult) {
+  fill(region_);
+  region_.crash.valid = 1;
+  std::strncpy(region_.crash.message, "an invariant", sizeof(region_.crash.message) - 1);
+  const nlohmann::json result = make_result(example_facts(), snapshot(region_));
+  EXPECT_EQ(test::violations(result, schema()), "");
+  EXPECT_EQ(result["monitor"]["crash"]["message"], "an invariant");
+}
+
+TEST(JsonSchema, ValidatorFindsViolations) {
+  nlohmann::json result = make_result(example_facts(), std::nullopt);
+  result["partitions"][0]["state"] = "dancing";
+  EXPECT_NE(test::violations(result, schema()), "");
+  result = make_result(example_facts(), std::nullopt);
+  result.erase("outcome");
+  EXPECT_NE(test::violations(result, schema()), "");
+  result = make_result(example_facts(), std::nullopt);
+  result["surprise"] = 1;
+  EXPECT_NE(test::violations(result, schema()), "");
+}
+
+TEST_F(MachineTest, TablesNameWhatTheyCount) {
+  fill(region_);
+  region_.traces[1].next = 300;
+  region_.traces[1].entries[299 % status::kTraceEntries] = {7, 2, 0xc0001234, 5};
+  const auto seen = snapshot(region_);
+  EXPECT_THAT(partition_table(*seen), HasSubstr("triple_fault"));
+  EXPECT_THAT(partition_table(*seen), HasSubstr("4294967297  write_cr3"));
+  EXPECT_THAT(trace_table(*seen, 3), HasSubstr("CPU 1: 300 exits recorded, the last 3"));
+  EXPECT_THAT(trace_table(*seen, 3), HasSubstr("read_cr2          eip c0001234  value 00000005"));
+}
+
+TEST(Names, AreTotalAndDistinct) {
+  std::vector<std::string_view> seen;
+  for (std::uint32_t cause = 0; cause < status::kExitCauses; ++cause) {
+    const auto name = name_of(static_cast<status::ExitCause>(cause));
+    EXPECT_THAT(seen, Not(Contains(name)));
+    seen.push_back(name);
+  }
+  EXPECT_EQ(name_of(status::ExitCause::MonitorFault), "monitor_fault");
+  EXPECT_EQ(name_of(status::StopReason::MachineCheck), "machine_check");
+  EXPECT_EQ(name_of(status::StopReason::Halted), "halted");
+  EXPECT_EQ(name_of(status::State::Restarting), "restarting");
+  EXPECT_EQ(name_of(static_cast<status::State>(99)), "unknown");
+}
+
+}  // namespace
+}  // namespace mezzo::run
