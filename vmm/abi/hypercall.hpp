@@ -17,11 +17,11 @@ enum class Call : std::uint32_t {
   Null = 0,           // -> 0
   Version = 1,        // -> kVersion
   PartitionInfo = 2,  // -> 0; ebx: partition index, ecx: cpu index, edx: restarts so far
-  MemoryStart = 3,    // -> machine address where the partition's largest piece starts; ebx: its size
-  ConsoleWrite = 4,   // ebx: linear address, ecx: bytes (at most kConsoleWriteMax) -> bytes written
-  StopSelf = 5,       // does not return
-  RestartSelf = 6,    // does not return
-  Counter = 7,        // ebx: exit cause -> low half; edx: high half
+  MemoryStart = 3,   // -> machine address where the partition's largest piece starts; ebx: its size
+  ConsoleWrite = 4,  // ebx: linear address, ecx: bytes (at most kConsoleWriteMax) -> bytes written
+  StopSelf = 5,      // does not return
+  RestartSelf = 6,   // does not return
+  Counter = 7,       // ebx: exit cause -> low half; edx: high half
   Count
 };
 

@@ -1,9 +1,9 @@
 // The plan: who gets which part of the machine, compiled by the tool and carried in the boot image.
 //
-// This header is the contract between the tool, which writes a plan, and the monitor, which verifies
-// and executes it. Nothing here is text to be parsed: the tool has already read the system file, taken
-// the kernels apart, and made boot parameters, memory maps and firmware tables. What is left for the
-// monitor is "copy these bytes there, and start this CPU with these registers".
+// This header is the contract between the tool, which writes a plan, and the monitor, which
+// verifies and executes it. Nothing here is text to be parsed: the tool has already read the system
+// file, taken the kernels apart, and made boot parameters, memory maps and firmware tables. What is
+// left for the monitor is "copy these bytes there, and start this CPU with these registers".
 //
 // All addresses are machine addresses; all sizes are bytes. The layout has no padding, so that its
 // bytes, and with them its checksum, are the same for every compiler.
@@ -28,16 +28,18 @@ inline constexpr std::uint32_t kNameSize = 32;  // with the terminating zero
 // Where the boot loader puts the image's last segment: a Plan, followed by the store.
 inline constexpr std::uint32_t kBundleLoadAddress = 0x02000000;
 
-// Everything the monitor itself needs, guests' pristine copies aside: one directory entry's worth of
-// address space at most, and the same figure that guests are told in `reservetop=`.
+// Everything the monitor itself needs, guests' pristine copies aside: one directory entry's worth
+// of address space at most, and the same figure that guests are told in `reservetop=`.
 inline constexpr std::uint32_t kMonitorSize = 0x00100000;
-inline constexpr std::uint32_t kMonitorWindow = 0xffc00000;      // linear address, in every guest
-inline constexpr std::uint32_t kMonitorWindowSize = 0x00400000;  // 4 MiB: one non-PAE directory entry
+inline constexpr std::uint32_t kMonitorWindow = 0xffc00000;  // linear address, in every guest
+inline constexpr std::uint32_t kMonitorWindowSize =
+    0x00400000;  // 4 MiB: one non-PAE directory entry
 
 enum class FaultPolicy : std::uint32_t { Stop = 0, Restart = 1 };
 
-// How a partition's device interrupts reach it. The two chips are never shared: at most one partition
-// each. A partition with None has its local APIC only (timer, message-signalled interrupts).
+// How a partition's device interrupts reach it. The two chips are never shared: at most one
+// partition each. A partition with None has its local APIC only (timer, message-signalled
+// interrupts).
 enum class InterruptController : std::uint32_t { None = 0, IoApic = 1, Pic = 2 };
 
 // A stretch of machine memory that belongs to one partition (identity-mapped for its guest).
@@ -61,16 +63,17 @@ struct Partition {
   std::uint32_t cpu;  // index: 0 is the boot processor, then the firmware's order
   std::uint32_t first_piece, piece_count;
   std::uint32_t first_load, load_count;
-  std::uint32_t entry;        // the guest's first EIP, flat 32-bit protected mode, paging off
+  std::uint32_t entry;          // the guest's first EIP, flat 32-bit protected mode, paging off
   std::uint32_t eax, ebx, esi;  // boot registers: Linux wants esi, multiboot wants eax and ebx
-  // Address of ten bytes in a loaded command line (inside a piece) that receive the TSC frequency in
-  // kHz as decimal digits, left-aligned and padded with spaces; 0 for none.
+  // Address of ten bytes in a loaded command line (inside a piece) that receive the TSC frequency
+  // in kHz as decimal digits, left-aligned and padded with spaces; 0 for none.
   std::uint32_t tsc_khz_field;
   FaultPolicy fault_policy;
-  std::uint32_t restart_limit;  // automatic restarts before the partition stays stopped; 0: no limit
+  std::uint32_t
+      restart_limit;  // automatic restarts before the partition stays stopped; 0: no limit
   InterruptController interrupts;
-  std::uint32_t owns_pci;    // 1: this guest drives PCI configuration space
-  std::uint32_t uart_port;   // I/O port of its console UART, 0: none
+  std::uint32_t owns_pci;   // 1: this guest drives PCI configuration space
+  std::uint32_t uart_port;  // I/O port of its console UART, 0: none
   std::uint32_t bus_master_count;
   std::uint32_t bus_masters[kMaxBusMasters];  // bus<<8 | device<<3 | function
 };
@@ -78,11 +81,12 @@ struct Partition {
 struct Plan {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint32_t size;   // sizeof(Plan)
-  std::uint32_t crc32;  // of these `size` bytes with this field 0 (CRC-32/ISO-HDLC, as zlib)
+  std::uint32_t size;          // sizeof(Plan)
+  std::uint32_t crc32;         // of these `size` bytes with this field 0 (CRC-32/ISO-HDLC, as zlib)
   std::uint32_t monitor_base;  // 4 KiB aligned; kMonitorSize bytes of RAM are the monitor's
   std::uint32_t store_base;    // where the monitor keeps the store for restarts; page-aligned
-  std::uint32_t store_size;    // bytes; the store follows the Plan in the image at the next page boundary
+  std::uint32_t
+      store_size;  // bytes; the store follows the Plan in the image at the next page boundary
   std::uint32_t heartbeat_us;  // period of the monitor's NMI heartbeat, microseconds
   std::uint32_t partition_count, piece_count, load_count;
   Partition partitions[kMaxPartitions];
@@ -96,8 +100,8 @@ static_assert(sizeof(Plan) == 11 * 4 + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
-// CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, a byte at a time:
-// kCrcTable[n] is the remainder of the byte n.
+// CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, a byte at a
+// time: kCrcTable[n] is the remainder of the byte n.
 inline constexpr auto kCrcTable = [] {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t byte = 0; byte < table.size(); ++byte) {

@@ -21,31 +21,60 @@ enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarti
 // Why a partition stopped. `detail` in PartitionStatus depends on the reason.
 enum class StopReason : std::uint32_t {
   None = 0,
-  Reset,             // the guest invalidated its IDT and faulted: how a PC kernel reboots
-  Halted,            // HLT with interrupts off: power-off, halt, or the end of a panic
-  TripleFault,       // an exception the guest had no way to take; detail: vector, eip, cr2
-  DoubleFault,       // #DF without a usable handler; detail: eip, esp
-  ByCommand,         // the tool's `stop`
-  BySelf,            // the guest's own hypercall
-  Unsupported,       // the guest asked for what this mode cannot do (PAE, long mode); detail: what
-  Forbidden,         // the guest did what it may not; detail: cause, eip
-  CorruptImage,      // a pristine copy's checksum failed; detail: load index
-  RestartLimit,      // the fault policy's limit was reached
-  MachineCheck,      // detail: bank, status low, status high
+  Reset,         // the guest invalidated its IDT and faulted: how a PC kernel reboots
+  Halted,        // HLT with interrupts off: power-off, halt, or the end of a panic
+  TripleFault,   // an exception the guest had no way to take; detail: vector, eip, cr2
+  DoubleFault,   // #DF without a usable handler; detail: eip, esp
+  ByCommand,     // the tool's `stop`
+  BySelf,        // the guest's own hypercall
+  Unsupported,   // the guest asked for what this mode cannot do (PAE, long mode); detail: what
+  Forbidden,     // the guest did what it may not; detail: cause, eip
+  CorruptImage,  // a pristine copy's checksum failed; detail: load index
+  RestartLimit,  // the fault policy's limit was reached
+  MachineCheck,  // detail: bank, status low, status high
   Count
 };
 
 // Exit causes, in the order of the trap-ownership table in doc/.
 enum class ExitCause : std::uint32_t {
-  ReadCr0 = 0, WriteCr0, ReadCr2, WriteCr2, ReadCr3, WriteCr3, ReadCr4, WriteCr4,
-  Clts, Lmsw, Invlpg, Lgdt, Lidt, Lldt, Ltr, ReadMsr, WriteMsr, ReadPmc, ReadTsc,
-  Hlt, Wbinvd, ReadDr, WriteDr, MovSeg, FarTransfer, Iret, Xsetbv, Sysexit, PortIo,
-  ReflectedGp,       // a #GP that is the guest's own business
-  ReflectedFault,    // another exception delivered by the monitor (10, 11, 12, 17)
-  UnsettledVector,   // any vector delivered by the monitor before the guest's IDT is read-only
-  IdleWakeup,        // an interrupt delivered out of HLT
-  Nmi, MachineCheck, DoubleFault, Hypercall,
-  MonitorFault,      // a fault of the monitor's own on guest memory, survived
+  ReadCr0 = 0,
+  WriteCr0,
+  ReadCr2,
+  WriteCr2,
+  ReadCr3,
+  WriteCr3,
+  ReadCr4,
+  WriteCr4,
+  Clts,
+  Lmsw,
+  Invlpg,
+  Lgdt,
+  Lidt,
+  Lldt,
+  Ltr,
+  ReadMsr,
+  WriteMsr,
+  ReadPmc,
+  ReadTsc,
+  Hlt,
+  Wbinvd,
+  ReadDr,
+  WriteDr,
+  MovSeg,
+  FarTransfer,
+  Iret,
+  Xsetbv,
+  Sysexit,
+  PortIo,
+  ReflectedGp,      // a #GP that is the guest's own business
+  ReflectedFault,   // another exception delivered by the monitor (10, 11, 12, 17)
+  UnsettledVector,  // any vector delivered by the monitor before the guest's IDT is read-only
+  IdleWakeup,       // an interrupt delivered out of HLT
+  Nmi,
+  MachineCheck,
+  DoubleFault,
+  Hypercall,
+  MonitorFault,  // a fault of the monitor's own on guest memory, survived
   Count
 };
 
@@ -62,12 +91,12 @@ inline constexpr std::uint32_t kMaxCpus = plan::kMaxPartitions;
 struct PartitionStatus {
   char name[plan::kNameSize];
   State state;
-  StopReason reason;           // of the last stop, also while the partition runs again
+  StopReason reason;  // of the last stop, also while the partition runs again
   std::uint32_t detail[4];
-  std::uint32_t restarts;      // since the monitor started
+  std::uint32_t restarts;  // since the monitor started
   std::uint32_t cpu;
-  std::uint64_t started_tsc;   // of this incarnation
-  std::uint64_t stopped_tsc;   // 0 while it runs
+  std::uint64_t started_tsc;  // of this incarnation
+  std::uint64_t stopped_tsc;  // 0 while it runs
   std::uint64_t exits[kExitCauses];
 };
 
@@ -114,14 +143,14 @@ struct Log {
 struct Region {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint32_t size;        // sizeof(Region)
-  std::uint32_t cpu_count;   // processors found
+  std::uint32_t size;       // sizeof(Region)
+  std::uint32_t cpu_count;  // processors found
   std::uint32_t tsc_khz;
   std::uint32_t partition_count;
   std::uint32_t heartbeats;  // NMIs taken by the boot processor
   std::uint32_t reserved;
   std::uint64_t boot_tsc;
-  std::uint64_t now_tsc;     // at the last heartbeat
+  std::uint64_t now_tsc;  // at the last heartbeat
   Control control;
   CrashRecord crash;
   PartitionStatus partitions[plan::kMaxPartitions];

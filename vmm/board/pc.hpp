@@ -1,5 +1,6 @@
-// The PC: where its shared chips are, and how a partition's devices are made quiet before its memory is
-// reloaded. Chips are described by their data sheets: 8259A, 8254, 16550, HPET 1.0a, PCI 2.3.
+// The PC: where its shared chips are, and how a partition's devices are made quiet before its
+// memory is reloaded. Chips are described by their data sheets: 8259A, 8254, 16550, HPET 1.0a,
+// PCI 2.3.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,8 @@ inline constexpr std::uint32_t kPitHertz = 1193182;
 void wait_pit(std::uint16_t counts);
 
 // Switches off bus mastering of each listed PCI function, masks every interrupt that reaches the
-// partition's CPU through the chips it owns, and silences its UART. Called on the partition's CPU, with
-// the guest not running. `io_apic`: linear address of the IO-APIC.
+// partition's CPU through the chips it owns, and silences its UART. Called on the partition's CPU,
+// with the guest not running. `io_apic`: linear address of the IO-APIC.
 void quiesce(const plan::Partition& partition, std::uint32_t io_apic);
 
 }  // namespace mezzo::board::pc

@@ -60,9 +60,7 @@ class Partition {
     status_.state = status::State::Restarting;
   }
 
-  void count(status::ExitCause cause) {
-    ++status_.exits[static_cast<std::uint32_t>(cause)];
-  }
+  void count(status::ExitCause cause) { ++status_.exits[static_cast<std::uint32_t>(cause)]; }
 
  private:
   const plan::Plan& plan_;

@@ -1,5 +1,6 @@
-// Whether a plan can be executed on this machine: the last check before anything is started, made by the
-// monitor itself because the image may be damaged and the machine another than the tool thought.
+// Whether a plan can be executed on this machine: the last check before anything is started, made
+// by the monitor itself because the image may be damaged and the machine another than the tool
+// thought.
 #pragma once
 
 #include <cstdint>
@@ -21,37 +22,53 @@ enum class PlanError : std::uint32_t {
   BadVersion,
   BadSize,
   BadChecksum,
-  BadCounts,            // more rows than the format holds, or rows that name missing ones
-  BadStoreChecksum,     // index: load
-  MonitorNotRam,        // the monitor's memory or the store is not all RAM
-  PieceNotRam,          // index: piece
-  PieceMisaligned,      // index: piece
-  PiecesOverlap,        // index: piece; also with the monitor or the store
-  LoadOutsidePartition, // index: load
-  LoadOutsideStore,     // index: load
-  CpuTwice,             // index: partition
-  NoSuchCpu,            // index: partition
-  BadName,              // index: partition
+  BadCounts,             // more rows than the format holds, or rows that name missing ones
+  BadStoreChecksum,      // index: load
+  MonitorNotRam,         // the monitor's memory or the store is not all RAM
+  PieceNotRam,           // index: piece
+  PieceMisaligned,       // index: piece
+  PiecesOverlap,         // index: piece; also with the monitor or the store
+  LoadOutsidePartition,  // index: load
+  LoadOutsideStore,      // index: load
+  CpuTwice,              // index: partition
+  NoSuchCpu,             // index: partition
+  BadName,               // index: partition
 };
 
 [[nodiscard]] constexpr const char* describe(PlanError error) {
   switch (error) {
-    case PlanError::None: return "good";
-    case PlanError::BadMagic: return "there is no plan in the image";
-    case PlanError::BadVersion: return "the plan is of another version";
-    case PlanError::BadSize: return "the plan has another size";
-    case PlanError::BadChecksum: return "the plan's checksum is wrong";
-    case PlanError::BadCounts: return "the plan's row counts are wrong";
-    case PlanError::BadStoreChecksum: return "a guest's copy is damaged: checksum of load";
-    case PlanError::MonitorNotRam: return "the monitor's memory is not RAM on this machine";
-    case PlanError::PieceNotRam: return "not RAM on this machine: piece";
-    case PlanError::PieceMisaligned: return "not on page boundaries: piece";
-    case PlanError::PiecesOverlap: return "overlaps another piece or the monitor: piece";
-    case PlanError::LoadOutsidePartition: return "outside its partition: load";
-    case PlanError::LoadOutsideStore: return "outside the image: load";
-    case PlanError::CpuTwice: return "a CPU with two partitions: partition";
-    case PlanError::NoSuchCpu: return "the machine lacks the CPU of partition";
-    case PlanError::BadName: return "a name without end: partition";
+    case PlanError::None:
+      return "good";
+    case PlanError::BadMagic:
+      return "there is no plan in the image";
+    case PlanError::BadVersion:
+      return "the plan is of another version";
+    case PlanError::BadSize:
+      return "the plan has another size";
+    case PlanError::BadChecksum:
+      return "the plan's checksum is wrong";
+    case PlanError::BadCounts:
+      return "the plan's row counts are wrong";
+    case PlanError::BadStoreChecksum:
+      return "a guest's copy is damaged: checksum of load";
+    case PlanError::MonitorNotRam:
+      return "the monitor's memory is not RAM on this machine";
+    case PlanError::PieceNotRam:
+      return "not RAM on this machine: piece";
+    case PlanError::PieceMisaligned:
+      return "not on page boundaries: piece";
+    case PlanError::PiecesOverlap:
+      return "overlaps another piece or the monitor: piece";
+    case PlanError::LoadOutsidePartition:
+      return "outside its partition: load";
+    case PlanError::LoadOutsideStore:
+      return "outside the image: load";
+    case PlanError::CpuTwice:
+      return "a CPU with two partitions: partition";
+    case PlanError::NoSuchCpu:
+      return "the machine lacks the CPU of partition";
+    case PlanError::BadName:
+      return "a name without end: partition";
   }
   return "unknown error";
 }
@@ -111,11 +128,11 @@ struct PlanCheck {
 [[nodiscard]] inline PlanCheck verify_memory(const plan::Plan& plan,
                                              std::span<const MemoryRange> ram) {
   const auto aligned = [](std::uint32_t value) { return value % plan::kPageSize == 0; };
-  const bool monitor_good = aligned(plan.monitor_base) && aligned(plan.store_base) &&
-                            is_ram(ram, plan.monitor_base, plan::kMonitorSize) &&
-                            is_ram(ram, plan.store_base, plan.store_size) &&
-                            !overlap(plan.monitor_base, plan::kMonitorSize, plan.store_base,
-                                     plan.store_size);
+  const bool monitor_good =
+      aligned(plan.monitor_base) && aligned(plan.store_base) &&
+      is_ram(ram, plan.monitor_base, plan::kMonitorSize) &&
+      is_ram(ram, plan.store_base, plan.store_size) &&
+      !overlap(plan.monitor_base, plan::kMonitorSize, plan.store_base, plan.store_size);
   if (!monitor_good) return {PlanError::MonitorNotRam};
   for (std::uint32_t n = 0; n < plan.piece_count; ++n) {
     const plan::Piece& piece = plan.pieces[n];
@@ -149,8 +166,8 @@ struct PlanCheck {
       }
       bool inside = false;
       for (std::uint32_t p = row.first_piece; p < row.first_piece + row.piece_count; ++p) {
-        inside |= contains(plan.pieces[p].base, plan.pieces[p].size, load.destination,
-                           load.memory_size);
+        inside |=
+            contains(plan.pieces[p].base, plan.pieces[p].size, load.destination, load.memory_size);
       }
       if (!inside) return {PlanError::LoadOutsidePartition, l};
     }

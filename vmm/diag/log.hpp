@@ -1,5 +1,5 @@
-// The monitor's own messages: kept in the status region's ring, and copied to the board's debug port.
-// Not a console for guests, and never called with guest text of unbounded length.
+// The monitor's own messages: kept in the status region's ring, and copied to the board's debug
+// port. Not a console for guests, and never called with guest text of unbounded length.
 #pragma once
 
 #include <concepts>

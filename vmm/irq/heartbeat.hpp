@@ -1,6 +1,7 @@
-// The monitor's way back to every CPU: a periodic NMI that no guest can mask, from an HPET comparator that
-// writes the interrupt message itself (FSB delivery), so that neither IO-APIC nor PIC is involved.
-// Source: IA-PC HPET specification 1.0a, 2.3; Intel SDM volume 3, 10.11 (message format).
+// The monitor's way back to every CPU: a periodic NMI that no guest can mask, from an HPET
+// comparator that writes the interrupt message itself (FSB delivery), so that neither IO-APIC nor
+// PIC is involved. Source: IA-PC HPET specification 1.0a, 2.3; Intel SDM volume 3, 10.11 (message
+// format).
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ class Hpet {
   [[nodiscard]] std::uint32_t ticks() const { return read(kCounter); }
   // Ticks of `microseconds` (at most a few seconds' worth).
   [[nodiscard]] std::uint32_t ticks_of(std::uint32_t microseconds) const {
-    return static_cast<std::uint32_t>(std::uint64_t{microseconds} * 1'000'000 / (period_fs() / 1000));
+    return static_cast<std::uint32_t>(std::uint64_t{microseconds} * 1'000'000 /
+                                      (period_fs() / 1000));
   }
   void run() const { write(kConfiguration, 1); }
 

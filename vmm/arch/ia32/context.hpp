@@ -1,9 +1,10 @@
-// What emulation works on: the machine, the virtual CPU, the interrupted context; and addresses formed
-// from them. The machine is a template parameter, so that the same code runs on the processor and in
-// host tests.
+// What emulation works on: the machine, the virtual CPU, the interrupted context; and addresses
+// formed from them. The machine is a template parameter, so that the same code runs on the
+// processor and in host tests.
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -19,8 +20,8 @@ namespace mezzo::ia32 {
 // How a new page-table root was taken.
 enum class RootResult : std::uint8_t { Installed, OutsidePartition };
 
-// What emulation needs of the processor and of the partition's memory. Every access to guest memory may
-// fail, and then has no effect that the monitor depends on.
+// What emulation needs of the processor and of the partition's memory. Every access to guest memory
+// may fail, and then has no effect that the monitor depends on.
 template <class M>
 concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to, const void* from,
                            std::uint16_t selector, std::uint8_t vector) {
@@ -67,7 +68,8 @@ struct Context {
   Frame& frame;
 };
 
-// The descriptor a selector names in the guest's GDT or LDT, or nothing: null, beyond the limit, unreadable.
+// The descriptor a selector names in the guest's GDT or LDT, or nothing: null, beyond the limit,
+// unreadable.
 template <Machine M>
 [[nodiscard]] std::optional<Descriptor> descriptor_of(Context<M>& c, std::uint32_t selector) {
   const std::uint32_t offset = selector & 0xfff8;
@@ -80,24 +82,31 @@ template <Machine M>
     return descriptor;
   }
   const std::span<Descriptor> gdt = c.machine.guest_gdt();
-  if (offset == 0 || offset / 8 >= gdt.size()) return std::nullopt;
+  if (offset == 0 || offset + 7 > c.vcpu.gdt.limit || offset / 8 >= gdt.size()) return std::nullopt;
   return gdt[offset / 8];
 }
 
 template <Machine M>
 [[nodiscard]] std::uint16_t selector_of(Context<M>& c, Segment segment) {
   switch (segment) {
-    case Segment::Es: return static_cast<std::uint16_t>(c.frame.es);
-    case Segment::Cs: return static_cast<std::uint16_t>(c.frame.cs);
-    case Segment::Ss: return static_cast<std::uint16_t>(c.frame.ss);
-    case Segment::Ds: return static_cast<std::uint16_t>(c.frame.ds);
-    case Segment::Fs: return c.machine.fs();
-    case Segment::Gs: return c.machine.gs();
+    case Segment::Es:
+      return static_cast<std::uint16_t>(c.frame.es);
+    case Segment::Cs:
+      return static_cast<std::uint16_t>(c.frame.cs);
+    case Segment::Ss:
+      return static_cast<std::uint16_t>(c.frame.ss);
+    case Segment::Ds:
+      return static_cast<std::uint16_t>(c.frame.ds);
+    case Segment::Fs:
+      return c.machine.fs();
+    case Segment::Gs:
+      return c.machine.gs();
   }
   return 0;
 }
 
-// The base address of a segment; 0 for one whose descriptor is gone (flat, as the monitor's spare ones).
+// The base address of a segment; 0 for one whose descriptor is gone (flat, as the monitor's spare
+// ones).
 template <Machine M>
 [[nodiscard]] std::uint32_t segment_base(Context<M>& c, std::uint16_t selector) {
   if ((c.frame.eflags & eflags::kVirtual8086) != 0) return std::uint32_t{selector} << 4;

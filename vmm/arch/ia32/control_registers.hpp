@@ -59,11 +59,20 @@ template <Machine M>
 [[nodiscard]] Verdict move_from_control(Context<M>& c, const Instruction& i) {
   std::uint32_t& target = c.frame.general(i.rm);
   switch (i.reg) {
-    case 0: target = c.vcpu.cr0; break;
-    case 2: target = c.machine.read_cr2(); break;
-    case 3: target = c.vcpu.cr3; break;
-    case 4: target = c.vcpu.cr4; break;
-    default: return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+    case 0:
+      target = c.vcpu.cr0;
+      break;
+    case 2:
+      target = c.machine.read_cr2();
+      break;
+    case 3:
+      target = c.vcpu.cr3;
+      break;
+    case 4:
+      target = c.vcpu.cr4;
+      break;
+    default:
+      return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
   }
   return Verdict::skip();
 }
@@ -72,11 +81,17 @@ template <Machine M>
 [[nodiscard]] Verdict move_to_control(Context<M>& c, const Instruction& i) {
   const std::uint32_t value = c.frame.general(i.rm);
   switch (i.reg) {
-    case 0: return load_cr0(c, value);
-    case 2: c.machine.write_cr2(value); return Verdict::skip();
-    case 3: return load_root(c, value);
-    case 4: return load_cr4(c, value);
-    default: return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+    case 0:
+      return load_cr0(c, value);
+    case 2:
+      c.machine.write_cr2(value);
+      return Verdict::skip();
+    case 3:
+      return load_root(c, value);
+    case 4:
+      return load_cr4(c, value);
+    default:
+      return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
   }
 }
 
@@ -96,8 +111,8 @@ template <Machine M>
   return Verdict::skip();
 }
 
-// Debug registers are the guest's, except that no breakpoint may hit inside the monitor, and that the
-// guest may not trap its own debug-register accesses (DR7.GD): they trap already.
+// Debug registers are the guest's, except that no breakpoint may hit inside the monitor, and that
+// the guest may not trap its own debug-register accesses (DR7.GD): they trap already.
 template <Machine M>
 [[nodiscard]] Verdict move_to_debug(Context<M>& c, const Instruction& i) {
   constexpr std::uint32_t kGeneralDetect = 1u << 13;

@@ -13,10 +13,12 @@
 namespace mezzo::ia32 {
 
 struct alignas(plan::kPageSize) Cpu {
-  // Grows down; below it is a page that is never mapped. Exits from the guest leave their frame at its end.
+  // Grows down; below it is a page that is never mapped. Exits from the guest leave their frame at
+  // its end.
   alignas(16) std::array<std::byte, MEZZO_STACK_SIZE> stack;
 
-  // While the guest runs; while the monitor touches guest memory or idles (every vector is the monitor's).
+  // While the guest runs; while the monitor touches guest memory or idles (every vector is the
+  // monitor's).
   alignas(plan::kPageSize) std::array<Gate, 256> guest_idt;
   std::array<Gate, 256> monitor_idt;
 
@@ -27,13 +29,13 @@ struct alignas(plan::kPageSize) Cpu {
 
   alignas(plan::kPageSize) TaskState task_state;
   Vcpu vcpu;
-  std::uint32_t index;      // the plan's CPU number
-  std::uint32_t machine;    // machine address of this structure
-  std::uint32_t partition;  // index in the plan, or kNoPartition
+  std::uint32_t index;            // the plan's CPU number
+  std::uint32_t machine;          // machine address of this structure
+  std::uint32_t partition;        // index in the plan, or kNoPartition
   std::uint32_t directory_entry;  // what each of the guest's page directories holds last
 
-  volatile bool nmi_pending;       // an NMI hit the monitor itself; looked at before the guest goes on
-  volatile std::uint32_t woken_by; // vector that ended idle_wait(), or kNoVector
+  volatile bool nmi_pending;  // an NMI hit the monitor itself; looked at before the guest goes on
+  volatile std::uint32_t woken_by;  // vector that ended idle_wait(), or kNoVector
 };
 
 inline constexpr std::uint32_t kNoPartition = ~0u;

@@ -1,6 +1,7 @@
-// Delivers an exception or interrupt to the guest the way the processor would: through the guest's own
-// IDT, on the guest's own stack. Used whenever an event reached the monitor instead of the guest.
-// Source: Intel SDM volume 3, 6.12 (exception and interrupt handling) and 7.3 (task switching).
+// Delivers an exception or interrupt to the guest the way the processor would: through the guest's
+// own IDT, on the guest's own stack. Used whenever an event reached the monitor instead of the
+// guest. Source: Intel SDM volume 3, 6.12 (exception and interrupt handling) and 7.3 (task
+// switching).
 #pragma once
 
 #include "arch/ia32/context.hpp"
@@ -42,8 +43,8 @@ class GuestStack {
   bool good_ = true;
 };
 
-// The guest has no way to take `vector`: what a bare processor answers with a shutdown. A kernel that
-// wants a reset loads an empty IDT first, so that case has its own reason.
+// The guest has no way to take `vector`: what a bare processor answers with a shutdown. A kernel
+// that wants a reset loads an empty IDT first, so that case has its own reason.
 template <Machine M>
 [[nodiscard]] Verdict shutdown(Context<M>& c, std::uint8_t vector) {
   if (c.vcpu.idt.limit < 8) return Verdict::stop(status::StopReason::Reset, vector, c.frame.eip);
@@ -77,8 +78,8 @@ template <Machine M>
   return TableLocation{descriptor->base(), descriptor->limit()};
 }
 
-// Whether a task may start with code segment `cs`. It must not be null: the monitor's own IRET would then
-// fault as a return to ring 0.
+// Whether a task may start with code segment `cs`. It must not be null: the monitor's own IRET
+// would then fault as a return to ring 0.
 template <Machine M>
 [[nodiscard]] bool is_task_code(Context<M>& c, std::uint16_t cs) {
   const auto code = (cs & 4) == 0 ? descriptor_of(c, cs) : std::nullopt;
@@ -119,16 +120,17 @@ void load_task(Context<M>& c, const TaskState& next) {
   c.vcpu.ldt_register = 0;
 }
 
-// Switches to the task a task gate names, as a double fault does in Linux. The interrupted state goes
-// to the current task's segment, so that the guest's handler can print it. False, with the frame
-// unchanged, if the task cannot be entered; also if it wants a local descriptor table.
+// Switches to the task a task gate names, as a double fault does in Linux. The interrupted state
+// goes to the current task's segment, so that the guest's handler can print it. False, with the
+// frame unchanged, if the task cannot be entered; also if it wants a local descriptor table.
 template <Machine M>
 [[nodiscard]] bool enter_task(Context<M>& c, std::uint16_t selector) {
   Vcpu& v = c.vcpu;
   const auto place = available_task(c, selector);
   TaskState next{};
   if (!place || !c.machine.read(place->base, &next, sizeof next)) return false;
-  if (!is_task_code(c, static_cast<std::uint16_t>(next.cs)) || (next.ldt & 0xfffc) != 0) return false;
+  if (!is_task_code(c, static_cast<std::uint16_t>(next.cs)) || (next.ldt & 0xfffc) != 0)
+    return false;
 
   save_task(c);
   next.link = v.task_register;
@@ -146,8 +148,8 @@ template <Machine M>
   return true;
 }
 
-// Enters the guest's handler through an interrupt or trap gate. False if the gate, its code segment or
-// the stack is unusable; the frame is then unchanged.
+// Enters the guest's handler through an interrupt or trap gate. False if the gate, its code segment
+// or the stack is unusable; the frame is then unchanged.
 template <Machine M>
 [[nodiscard]] bool enter_gate(Context<M>& c, const Gate& gate, std::uint8_t vector,
                               std::optional<std::uint32_t> error_code) {
@@ -201,13 +203,14 @@ template <Machine M>
   return true;
 }
 
-// Whether a second fault while this exception is delivered makes a double fault (SDM volume 3, table 6-5).
+// Whether a second fault while this exception is delivered makes a double fault (SDM volume 3,
+// table 6-5).
 [[nodiscard]] constexpr bool doubles(unsigned vector) {
   return vector == 0 || (vector >= 10 && vector <= 14) || vector == 20 || vector == 21;
 }
 
-// Delivers `vector`. What cannot be delivered raises the fault of its gate, or else a double fault; and
-// a double fault that cannot be delivered ends the partition. Calls itself at most twice.
+// Delivers `vector`. What cannot be delivered raises the fault of its gate, or else a double fault;
+// and a double fault that cannot be delivered ends the partition. Calls itself at most twice.
 // `software`: by INT n, so no error code is pushed. Returns Resume or Stop.
 template <Machine M>
 [[nodiscard]] Verdict deliver(Context<M>& c, std::uint8_t vector, bool software,

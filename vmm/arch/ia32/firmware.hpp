@@ -43,8 +43,8 @@ concept MachineMemory = requires(R read, std::uint32_t n) {
   return bytes.size() >= length && std::memcmp(bytes.data(), signature, length) == 0;
 }
 
-// Looks for a structure on 16-byte boundaries where firmware puts them: the extended BIOS data area, the
-// last KiB of base memory, the BIOS itself. Returns its address.
+// Looks for a structure on 16-byte boundaries where firmware puts them: the extended BIOS data
+// area, the last KiB of base memory, the BIOS itself. Returns its address.
 template <MachineMemory R>
 [[nodiscard]] std::optional<std::uint32_t> scan(R&& read, const char* signature,
                                                 std::uint32_t length) {

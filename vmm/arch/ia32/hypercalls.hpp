@@ -1,4 +1,5 @@
-// Answers hypercalls (abi/hypercall.hpp). Arguments come from a guest kernel and are believed nothing.
+// Answers hypercalls (abi/hypercall.hpp). Arguments come from a guest kernel and are believed
+// nothing.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,8 @@ namespace mezzo::ia32 {
   return static_cast<std::uint32_t>(error);
 }
 
-// Copies guest text to the log, prefixed with the partition's name. Returns bytes written or an error.
+// Copies guest text to the log, prefixed with the partition's name. Returns bytes written or an
+// error.
 template <Machine M, class Log>
 [[nodiscard]] std::uint32_t write_console(Context<M>& c, const Partition& partition, Log& log) {
   if (c.frame.ecx > hypercall::kConsoleWriteMax) {
@@ -41,8 +43,12 @@ template <Machine M, class Log>
   using hypercall::Call;
   Frame& f = c.frame;
   switch (static_cast<Call>(f.eax)) {
-    case Call::Null: f.eax = 0; break;
-    case Call::Version: f.eax = hypercall::kVersion; break;
+    case Call::Null:
+      f.eax = 0;
+      break;
+    case Call::Version:
+      f.eax = hypercall::kVersion;
+      break;
     case Call::PartitionInfo:
       f.eax = 0;
       f.ebx = partition.index();
@@ -56,9 +62,13 @@ template <Machine M, class Log>
       f.ebx = largest.size;
       break;
     }
-    case Call::ConsoleWrite: f.eax = write_console(c, partition, log); break;
-    case Call::StopSelf: return Verdict::stop(status::StopReason::BySelf, f.eip);
-    case Call::RestartSelf: return Verdict::restart();
+    case Call::ConsoleWrite:
+      f.eax = write_console(c, partition, log);
+      break;
+    case Call::StopSelf:
+      return Verdict::stop(status::StopReason::BySelf, f.eip);
+    case Call::RestartSelf:
+      return Verdict::restart();
     case Call::Counter:
       if (f.ebx >= status::kExitCauses) {
         f.eax = hypercall_error(hypercall::Error::BadArgument);
@@ -67,7 +77,8 @@ template <Machine M, class Log>
       f.edx = static_cast<std::uint32_t>(partition.status().exits[f.ebx] >> 32);
       f.eax = static_cast<std::uint32_t>(partition.status().exits[f.ebx]);
       break;
-    default: f.eax = hypercall_error(hypercall::Error::UnknownCall);
+    default:
+      f.eax = hypercall_error(hypercall::Error::UnknownCall);
   }
   return Verdict::resume();
 }

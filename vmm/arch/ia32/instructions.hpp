@@ -60,9 +60,7 @@ inline void load_task_register(std::uint16_t selector) {
 inline void load_ldt(std::uint16_t selector) {
   asm volatile("lldt %0" : : "r"(selector) : "memory");
 }
-inline void clear_fs_gs() {
-  asm volatile("movl %0, %%fs; movl %0, %%gs" : : "r"(0));
-}
+inline void clear_fs_gs() { asm volatile("movl %0, %%fs; movl %0, %%gs" : : "r"(0)); }
 [[nodiscard]] inline std::uint16_t read_fs() {
   std::uint32_t selector;
   asm volatile("movl %%fs, %0" : "=r"(selector));

@@ -1,9 +1,10 @@
-// The monitor's share of every guest's linear address space: the last non-PAE directory entry, 4 MiB.
+// The monitor's share of every guest's linear address space: the last non-PAE directory entry, 4
+// MiB.
 //
-// The same linear addresses mean the same thing on every CPU, but everything from kCpuArea on is mapped
-// by that CPU's own page table to that CPU's own memory: so "this CPU's vCPU" is a constant address, and
-// a CPU cannot reach another's stack or descriptor tables by a stray pointer.
-// Used by assembly too, hence the macros.
+// The same linear addresses mean the same thing on every CPU, but everything from kCpuArea on is
+// mapped by that CPU's own page table to that CPU's own memory: so "this CPU's vCPU" is a constant
+// address, and a CPU cannot reach another's stack or descriptor tables by a stray pointer. Used by
+// assembly too, hence the macros.
 #pragma once
 
 #define MEZZO_WINDOW 0xffc00000

@@ -1,5 +1,5 @@
-// The life of a partition on its CPU: built from pristine copies, running, paused, stopped, and again.
-// Every function here runs in ring 0 on that CPU with interrupts off.
+// The life of a partition on its CPU: built from pristine copies, running, paused, stopped, and
+// again. Every function here runs in ring 0 on that CPU with interrupts off.
 #include "arch/ia32/descriptor_tables.hpp"
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
@@ -137,11 +137,17 @@ void pause_partition(Cpu& cpu) {
 void execute(Cpu& cpu, Command command) {
   status::PartitionStatus& status = partition_of(cpu).status();
   switch (command) {
-    case Command::Stop: end_partition(cpu, Verdict::stop(status::StopReason::ByCommand));
-    case Command::Restart: restart_partition(cpu);
-    case Command::Pause: return pause_partition(cpu);
-    case Command::Resume: status.state = State::Running; return;
-    case Command::None: return;
+    case Command::Stop:
+      end_partition(cpu, Verdict::stop(status::StopReason::ByCommand));
+    case Command::Restart:
+      restart_partition(cpu);
+    case Command::Pause:
+      return pause_partition(cpu);
+    case Command::Resume:
+      status.state = State::Running;
+      return;
+    case Command::None:
+      return;
   }
 }
 
@@ -173,9 +179,9 @@ void execute(Cpu& cpu, Command command) {
   local_apic::reset(false);
   if (verdict.kind == Verdict::Kind::Restart) restart_partition(cpu);
   partition.stopped(verdict, read_tsc());
-  log.line(partition.row().name, ": stopped, reason ",
-           static_cast<std::uint32_t>(verdict.reason), " (", diag::Hex{verdict.detail[0]}, ", ",
-           diag::Hex{verdict.detail[1]}, ", ", diag::Hex{verdict.detail[2]}, ")");
+  log.line(partition.row().name, ": stopped, reason ", static_cast<std::uint32_t>(verdict.reason),
+           " (", diag::Hex{verdict.detail[0]}, ", ", diag::Hex{verdict.detail[1]}, ", ",
+           diag::Hex{verdict.detail[2]}, ")");
   const bool wanted = verdict.reason == status::StopReason::ByCommand ||
                       verdict.reason == status::StopReason::BySelf ||
                       verdict.reason == status::StopReason::Halted;

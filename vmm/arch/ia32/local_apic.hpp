@@ -1,5 +1,5 @@
-// This processor's local APIC: start-up messages to the others, and its reset between two lives of a
-// guest. A running guest owns it. Source: Intel SDM volume 3, chapter 10.
+// This processor's local APIC: start-up messages to the others, and its reset between two lives of
+// a guest. A running guest owns it. Source: Intel SDM volume 3, chapter 10.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,12 @@ inline constexpr std::uint32_t kEnabled = 1u << 8;
 [[nodiscard]] inline volatile std::uint32_t& at(std::uint32_t offset) {
   return *reinterpret_cast<volatile std::uint32_t*>(layout::kLocalApic + offset);  // NOLINT
 }
-[[nodiscard]] inline std::uint32_t read(Register reg) { return at(static_cast<std::uint32_t>(reg)); }
-inline void write(Register reg, std::uint32_t value) { at(static_cast<std::uint32_t>(reg)) = value; }
+[[nodiscard]] inline std::uint32_t read(Register reg) {
+  return at(static_cast<std::uint32_t>(reg));
+}
+inline void write(Register reg, std::uint32_t value) {
+  at(static_cast<std::uint32_t>(reg)) = value;
+}
 
 [[nodiscard]] inline std::uint8_t id() {
   return static_cast<std::uint8_t>(read(Register::Id) >> 24);
@@ -54,8 +58,8 @@ inline void send(std::uint8_t to, std::uint32_t command) {
   while ((read(Register::CommandLow) & kPending) != 0) pause();
 }
 
-// Everything masked but the NMI line, nothing in service, timer stopped. `external`: the 8259A's line is
-// this guest's.
+// Everything masked but the NMI line, nothing in service, timer stopped. `external`: the 8259A's
+// line is this guest's.
 inline void reset(bool external) {
   for (const Register entry : {Register::Timer, Register::Error}) write(entry, kMasked | 0xff);
   const std::uint32_t entries = read(Register::Version) >> 16 & 0xff;  // highest LVT entry

@@ -9,8 +9,8 @@
 
 namespace mezzo::ia32 {
 
-extern plan::Plan the_plan;              // verified, in the monitor's own memory
-extern status::Region status_region;     // at the start of the monitor's memory
+extern plan::Plan the_plan;           // verified, in the monitor's own memory
+extern status::Region status_region;  // at the start of the monitor's memory
 extern diag::Log log;
 
 // Our own broken invariant: fills the crash record, says so, and stops this CPU for good.
@@ -20,18 +20,20 @@ extern diag::Log log;
 [[noreturn]] void start_partition(Cpu& cpu);
 [[noreturn]] void end_partition(Cpu& cpu, const Verdict& verdict);
 [[noreturn]] void park(Cpu& cpu);
-// Whether the tool waits for an answer. Looked at on every exit, so that a machine whose HPET cannot send
-// the heartbeat still obeys a guest that exits.
+// Whether the tool waits for an answer. Looked at on every exit, so that a machine whose HPET
+// cannot send the heartbeat still obeys a guest that exits.
 [[nodiscard]] inline bool is_commanded() {
   const status::Control& control = status_region.control;
   return __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE) !=
          __atomic_load_n(&control.completed, __ATOMIC_ACQUIRE);
 }
-// Acts on a command for this CPU's partition, if there is one. Does not return if the partition ends.
+// Acts on a command for this CPU's partition, if there is one. Does not return if the partition
+// ends.
 void obey_control(Cpu& cpu);
 
 // ---- cpu.cpp: the processors ----
-// Wakes a processor whose Cpu is prepared, and waits until it has arrived (or says that it has not).
+// Wakes a processor whose Cpu is prepared, and waits until it has arrived (or says that it has
+// not).
 void start_processor(Cpu& cpu, std::uint8_t apic_id);
 extern "C" [[noreturn]] void cpu_main();
 

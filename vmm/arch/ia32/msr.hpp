@@ -1,8 +1,8 @@
 // Model-specific registers: which a guest may read and write on its own CPU.
 //
-// Reading is harmless and goes to the processor. Writing is allowed where the register belongs to this
-// CPU alone and cannot lead into the monitor; other writes are accepted and ignored, as on a machine
-// whose firmware has locked them. Source: Intel SDM volume 4, chapter 2.
+// Reading is harmless and goes to the processor. Writing is allowed where the register belongs to
+// this CPU alone and cannot lead into the monitor; other writes are accepted and ignored, as on a
+// machine whose firmware has locked them. Source: Intel SDM volume 4, chapter 2.
 #pragma once
 
 #include "arch/ia32/control_registers.hpp"
@@ -47,12 +47,19 @@ template <Machine M>
 [[nodiscard]] Verdict read_msr(Context<M>& c) {
   std::uint64_t value = 0;
   switch (c.frame.ecx) {
-    case msr::kSysenterCs: value = c.vcpu.sysenter_cs; break;
-    case msr::kSysenterEsp: value = c.vcpu.sysenter_esp; break;
-    case msr::kSysenterEip: value = c.vcpu.sysenter_eip; break;
+    case msr::kSysenterCs:
+      value = c.vcpu.sysenter_cs;
+      break;
+    case msr::kSysenterEsp:
+      value = c.vcpu.sysenter_esp;
+      break;
+    case msr::kSysenterEip:
+      value = c.vcpu.sysenter_eip;
+      break;
     default:
       // Before the guest can handle a #GP, an unknown register reads as 0.
-      if (!c.machine.read_msr(c.frame.ecx, value) && c.vcpu.idt_settled) return general_protection();
+      if (!c.machine.read_msr(c.frame.ecx, value) && c.vcpu.idt_settled)
+        return general_protection();
   }
   c.frame.eax = static_cast<std::uint32_t>(value);
   c.frame.edx = static_cast<std::uint32_t>(value >> 32);
@@ -64,9 +71,15 @@ template <Machine M>
   const std::uint64_t value = (std::uint64_t{c.frame.edx} << 32) | c.frame.eax;
   constexpr std::uint64_t kLongModeEnable = 1u << 8;
   switch (c.frame.ecx) {
-    case msr::kSysenterCs: c.vcpu.sysenter_cs = c.frame.eax; return Verdict::skip();
-    case msr::kSysenterEsp: c.vcpu.sysenter_esp = c.frame.eax; return Verdict::skip();
-    case msr::kSysenterEip: c.vcpu.sysenter_eip = c.frame.eax; return Verdict::skip();
+    case msr::kSysenterCs:
+      c.vcpu.sysenter_cs = c.frame.eax;
+      return Verdict::skip();
+    case msr::kSysenterEsp:
+      c.vcpu.sysenter_esp = c.frame.eax;
+      return Verdict::skip();
+    case msr::kSysenterEip:
+      c.vcpu.sysenter_eip = c.frame.eax;
+      return Verdict::skip();
     case msr::kExtendedFeatures:
       if ((value & kLongModeEnable) != 0) return unsupported(Unsupported::LongMode);
       return Verdict::skip();

@@ -39,7 +39,8 @@ void build_page_tables(Cpu& cpu, std::uint32_t monitor_base) {
   cpu.machine = monitor_base + (address_of(cpu) - layout::kWindow);
   map_image(cpu, monitor_base);
   for (std::uint32_t offset = 0; offset < sizeof(Cpu); offset += plan::kPageSize) {
-    entry_of(cpu, layout::kCpuArea + offset) = (cpu.machine + offset) | kPresent | kWritable | kGlobal;
+    entry_of(cpu, layout::kCpuArea + offset) =
+        (cpu.machine + offset) | kPresent | kWritable | kGlobal;
   }
   const auto machine = [&](const auto& member) { return machine_address(cpu, member); };
   entry_of(cpu, layout::kGdtWindow) = machine(cpu.copied_gdt) | kPresent | kWritable;

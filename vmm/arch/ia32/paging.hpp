@@ -1,6 +1,7 @@
-// The monitor's own page tables: the window's table of each CPU, the directory used while a guest has
-// paging off, and temporary mappings of machine pages. And a walk of the guest's tables, for the few
-// places that must know where a guest-linear page lies. Does not touch guest tables otherwise.
+// The monitor's own page tables: the window's table of each CPU, the directory used while a guest
+// has paging off, and temporary mappings of machine pages. And a walk of the guest's tables, for
+// the few places that must know where a guest-linear page lies. Does not touch guest tables
+// otherwise.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ void build_page_tables(Cpu& cpu, std::uint32_t monitor_base);
 // Maps a machine page into this CPU's window at `linear`.
 void map_window_page(Cpu& cpu, std::uint32_t linear, std::uint32_t machine);
 
-// Maps a machine page for a short look; valid until the next call on this CPU. Returns its linear address.
+// Maps a machine page for a short look; valid until the next call on this CPU. Returns its linear
+// address.
 [[nodiscard]] std::uint32_t map_machine_page(Cpu& cpu, std::uint32_t machine);
 
 struct GuestPage {

@@ -12,8 +12,8 @@ extern "C" const char vector_stubs[];
 constexpr std::uint32_t kStubSize = 16;
 constexpr std::uint32_t kDirectoryEntries = 1024;
 
-// While it lives, a page fault of the monitor reaches the monitor: the guest's own gate cannot be entered
-// from ring 0. CR2 belongs to the guest and is put back after a fault.
+// While it lives, a page fault of the monitor reaches the monitor: the guest's own gate cannot be
+// entered from ring 0. CR2 belongs to the guest and is put back after a fault.
 class AccessWindow {
  public:
   explicit AccessWindow(Cpu& cpu) : cpu_(cpu), cr2_(ia32::read_cr<2>()) { use_monitor_idt(cpu_); }
@@ -49,7 +49,8 @@ void use_guest_idt(Cpu& cpu) { load_table(cpu.guest_idt); }
 void use_monitor_idt(Cpu& cpu) { load_table(cpu.monitor_idt); }
 
 Gate stub_gate(unsigned vector, std::uint8_t privilege) {
-  return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]), privilege);
+  return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]),
+                        privilege);
 }
 
 bool Processor::read(std::uint32_t linear, void* to, std::uint32_t bytes) {
@@ -93,24 +94,42 @@ void Processor::invalidate(std::uint32_t linear) { invalidate_page(linear); }
 
 std::uint32_t Processor::read_debug(std::uint32_t number) {
   switch (number) {
-    case 0: return read_dr<0>();
-    case 1: return read_dr<1>();
-    case 2: return read_dr<2>();
-    case 3: return read_dr<3>();
+    case 0:
+      return read_dr<0>();
+    case 1:
+      return read_dr<1>();
+    case 2:
+      return read_dr<2>();
+    case 3:
+      return read_dr<3>();
     case 4:
-    case 6: return read_dr<6>();
-    default: return read_dr<7>();
+    case 6:
+      return read_dr<6>();
+    default:
+      return read_dr<7>();
   }
 }
 void Processor::write_debug(std::uint32_t number, std::uint32_t value) {
   switch (number) {
-    case 0: write_dr<0>(value); break;
-    case 1: write_dr<1>(value); break;
-    case 2: write_dr<2>(value); break;
-    case 3: write_dr<3>(value); break;
+    case 0:
+      write_dr<0>(value);
+      break;
+    case 1:
+      write_dr<1>(value);
+      break;
+    case 2:
+      write_dr<2>(value);
+      break;
+    case 3:
+      write_dr<3>(value);
+      break;
     case 4:
-    case 6: write_dr<6>(value); break;
-    default: write_dr<7>(value); break;
+    case 6:
+      write_dr<6>(value);
+      break;
+    default:
+      write_dr<7>(value);
+      break;
   }
 }
 
@@ -163,16 +182,25 @@ void Processor::load_fs_gs(std::uint16_t fs, std::uint16_t gs) { load_fs_gs_safe
 
 std::uint32_t Processor::in(std::uint16_t port, std::uint32_t bytes) {
   switch (bytes) {
-    case 1: return ia32::in<std::uint8_t>(port);
-    case 2: return ia32::in<std::uint16_t>(port);
-    default: return ia32::in<std::uint32_t>(port);
+    case 1:
+      return ia32::in<std::uint8_t>(port);
+    case 2:
+      return ia32::in<std::uint16_t>(port);
+    default:
+      return ia32::in<std::uint32_t>(port);
   }
 }
 void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value) {
   switch (bytes) {
-    case 1: ia32::out(port, static_cast<std::uint8_t>(value)); break;
-    case 2: ia32::out(port, static_cast<std::uint16_t>(value)); break;
-    default: ia32::out(port, value); break;
+    case 1:
+      ia32::out(port, static_cast<std::uint8_t>(value));
+      break;
+    case 2:
+      ia32::out(port, static_cast<std::uint16_t>(value));
+      break;
+    default:
+      ia32::out(port, value);
+      break;
   }
 }
 

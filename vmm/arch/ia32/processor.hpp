@@ -1,6 +1,6 @@
-// The machine that emulation works on, for real: this processor, its tables, and the guest's memory.
-// Satisfies the Machine concept of context.hpp. One short function per operation; no decision is made
-// here but what is inside a partition's memory.
+// The machine that emulation works on, for real: this processor, its tables, and the guest's
+// memory. Satisfies the Machine concept of context.hpp. One short function per operation; no
+// decision is made here but what is inside a partition's memory.
 #pragma once
 
 #include <span>

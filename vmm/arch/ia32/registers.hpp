@@ -1,5 +1,6 @@
-// What the processor and entry.S leave on the stack at an exit, and the control-register bits that the
-// monitor reasons about. Values only; no instruction is executed here. Source: Intel SDM volume 3, 2.5.
+// What the processor and entry.S leave on the stack at an exit, and the control-register bits that
+// the monitor reasons about. Values only; no instruction is executed here. Source: Intel SDM volume
+// 3, 2.5.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,7 @@ namespace mezzo::ia32 {
 // The interrupted context. esp and ss are valid only if it ran in ring 1 or 3.
 struct Frame {
   std::uint32_t edi, esi, ebp, esp_in_monitor, ebx, edx, ecx, eax;  // PUSHAD, in memory order
-  std::uint32_t es, ds;                                            // upper halves are stale
+  std::uint32_t es, ds;                                             // upper halves are stale
   std::uint32_t vector, error_code;
   std::uint32_t eip, cs, eflags;
   std::uint32_t esp, ss;
@@ -67,8 +68,8 @@ inline constexpr std::uint32_t kPerformanceCounter = 1u << 8;
 inline constexpr std::uint32_t kFxsr = 1u << 9;
 inline constexpr std::uint32_t kSimdExceptions = 1u << 10;
 inline constexpr std::uint32_t kXsave = 1u << 18;
-// Bits a guest may set in the machine's CR4. Not among them: UMIP and SMAP (a guest kernel in ring 1
-// would fault), VMX, PCID, protection keys.
+// Bits a guest may set in the machine's CR4. Not among them: UMIP and SMAP (a guest kernel in ring
+// 1 would fault), VMX, PCID, protection keys.
 inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging |
                                              kMachineCheck | kGlobalPages | kPerformanceCounter |
                                              kFxsr | kSimdExceptions | kXsave;
@@ -97,8 +98,8 @@ enum class Vector : std::uint8_t {
          vector == 29 || vector == 30;
 }
 
-// Vectors that never go straight into a guest: abort-class events, and the faults by which privileged
-// instructions announce themselves.
+// Vectors that never go straight into a guest: abort-class events, and the faults by which
+// privileged instructions announce themselves.
 [[nodiscard]] constexpr bool is_monitor_vector(unsigned vector) {
   return vector == 2 || vector == 8 || (vector >= 10 && vector <= 13) || vector == 18;
 }

@@ -1,5 +1,6 @@
-// The four functions that a freestanding compiler may call without being asked, and the division that it
-// cannot open-code for 32-bit processors. Source: GCC manual, "Language Standards"; the SysV ABI.
+// The four functions that a freestanding compiler may call without being asked, and the division
+// that it cannot open-code for 32-bit processors. Source: GCC manual, "Language Standards"; the
+// SysV ABI.
 #include <cstddef>
 #include <cstdint>
 

@@ -1,6 +1,7 @@
-// From the boot loader's hand-over to every CPU in its own private memory: reads the memory map, verifies
-// the plan, moves the monitor and the pristine copies to the top of memory, measures the clock, and wakes
-// the other processors. Runs once, on the boot processor, in ring 0 with interrupts off.
+// From the boot loader's hand-over to every CPU in its own private memory: reads the memory map,
+// verifies the plan, moves the monitor and the pristine copies to the top of memory, measures the
+// clock, and wakes the other processors. Runs once, on the boot processor, in ring 0 with
+// interrupts off.
 #include "arch/ia32/firmware.hpp"
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
@@ -84,8 +85,8 @@ void move_to_top() {
            machine_address(cpus[0], cpus[0].identity_directory));
 }
 
-// A moment on both clocks. Something may come between the two readings (system management, or an emulator's
-// host): of a few tries the tightest counts.
+// A moment on both clocks. Something may come between the two readings (system management, or an
+// emulator's host): of a few tries the tightest counts.
 struct Moment {
   std::uint64_t tsc;
   std::uint32_t ticks;
@@ -211,7 +212,8 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
   crash.message[n] = 0;
   crash.valid = 1;
   log.line("BUG on CPU ", cpu.index, ": ", what, ", vector ", crash.vector, " error ",
-           diag::Hex{crash.error_code}, " eip ", diag::Hex{crash.eip}, " cr2 ", diag::Hex{crash.cr2});
+           diag::Hex{crash.error_code}, " eip ", diag::Hex{crash.eip}, " cr2 ",
+           diag::Hex{crash.cr2});
   for (;;) halt();
 }
 

@@ -1,16 +1,19 @@
-// Instructions that are not privileged but fault in ring 1 because the guest kernel believes that it
-// runs in ring 0: loads of SS and returns with RPL 0; and port accesses of processes that their kernel
-// allows. Source: Intel SDM volume 2 (MOV, POP, LSS, RET, IRET) and volume 1, 18.5 (I/O permission).
+// Instructions that are not privileged but fault in ring 1 because the guest kernel believes that
+// it runs in ring 0: loads of SS and returns with RPL 0; and port accesses of processes that their
+// kernel allows. Source: Intel SDM volume 2 (MOV, POP, LSS, RET, IRET) and volume 1, 18.5 (I/O
+// permission).
 #pragma once
 
 #include "arch/ia32/descriptor_tables.hpp"
 
 namespace mezzo::ia32 {
 
-// Loads SS with a ring-0 selector on behalf of a guest kernel; other faulting loads are its own error.
+// Loads SS with a ring-0 selector on behalf of a guest kernel; other faulting loads are its own
+// error.
 template <Machine M>
 [[nodiscard]] Verdict load_stack_segment(Context<M>& c, std::uint16_t selector) {
-  if ((selector & 3) != 0 || c.frame.ring() != 1) return general_protection(selector_error(selector));
+  if ((selector & 3) != 0 || c.frame.ring() != 1)
+    return general_protection(selector_error(selector));
   const auto descriptor = descriptor_of(c, selector);
   constexpr unsigned kWritable = 2;
   if (!descriptor || !descriptor->is_data() || (descriptor->type() & kWritable) == 0 ||

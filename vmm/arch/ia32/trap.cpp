@@ -1,5 +1,5 @@
-// One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is in
-// doc/; each row is a case here or a row of emulate.hpp.
+// One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is
+// in doc/; each row is a case here or a row of emulate.hpp.
 #include "arch/ia32/emulate.hpp"
 #include "arch/ia32/hypercalls.hpp"
 #include "arch/ia32/instructions.hpp"
@@ -32,7 +32,8 @@ struct Exit {
 
   Exit(Cpu& of, Frame& frame)
       : cpu(of),
-        partition(the_plan, the_plan.partitions[of.partition], status_region.partitions[of.partition]),
+        partition(the_plan, the_plan.partitions[of.partition],
+                  status_region.partitions[of.partition]),
         processor(of, partition),
         context{processor, of.vcpu, frame} {}
 
@@ -48,7 +49,8 @@ struct Exit {
 Verdict emulate_instruction(Exit& exit) {
   Frame& frame = exit.context.frame;
   std::array<std::uint8_t, kMaxInstructionLength> bytes{};
-  const std::uint32_t at = segment_base(exit.context, static_cast<std::uint16_t>(frame.cs)) + frame.eip;
+  const std::uint32_t at =
+      segment_base(exit.context, static_cast<std::uint16_t>(frame.cs)) + frame.eip;
   std::uint32_t available = bytes.size();
   while (available > 0 && !exit.processor.read(at, bytes.data(), available)) available /= 2;
 
@@ -63,8 +65,8 @@ Verdict emulate_instruction(Exit& exit) {
   return emulate(exit.context, instruction, frame.error_code);
 }
 
-// An IRET of ours faulted: the guest's code or stack selector is not in the table it loaded last. Its
-// kernel runs on with flat segments, as it would with the processor's cached descriptors.
+// An IRET of ours faulted: the guest's code or stack selector is not in the table it loaded last.
+// Its kernel runs on with flat segments, as it would with the processor's cached descriptors.
 Verdict repair_return(Exit& exit) {
   Frame& frame = exit.context.frame;
   if (frame.ring() != 1) return general_protection(selector_error(frame.cs));
@@ -73,7 +75,8 @@ Verdict repair_return(Exit& exit) {
   const auto stack = descriptor_of(exit.context, frame.ss);
   const bool stack_good = stack && stack->present() && stack->is_data() && stack->dpl() == 1;
   if (code_good && stack_good) {
-    return Verdict::stop(StopReason::Forbidden, static_cast<std::uint32_t>(ExitCause::Iret), frame.eip);
+    return Verdict::stop(StopReason::Forbidden, static_cast<std::uint32_t>(ExitCause::Iret),
+                         frame.eip);
   }
   if (!code_good) frame.cs = layout::kSpareCs | 1;
   if (!stack_good) frame.ss = layout::kSpareSs | 1;
@@ -93,7 +96,8 @@ Verdict decide(Exit& exit) {
       exit.cause = ExitCause::Nmi;
       exit.cpu.nmi_pending = true;
       // The heartbeat's, unless the board reports an error: that is for the owner of its bus.
-      if (exit.partition.row().owns_pci != 0 && board::pc::reports_error()) return Verdict::inject(2);
+      if (exit.partition.row().owns_pci != 0 && board::pc::reports_error())
+        return Verdict::inject(2);
       return Verdict::resume();
     case 8:
       exit.cause = ExitCause::DoubleFault;
@@ -103,7 +107,8 @@ Verdict decide(Exit& exit) {
     case 12:
       exit.cause = ExitCause::ReflectedFault;
       return Verdict::inject(vector, frame.error_code);
-    case 13: return emulate_instruction(exit);
+    case 13:
+      return emulate_instruction(exit);
     case 18:
       exit.cause = ExitCause::MachineCheck;
       if ((exit.cpu.vcpu.cr4 & cr4::kMachineCheck) != 0) return Verdict::inject(18);
@@ -129,8 +134,8 @@ Verdict finish_instruction(Exit& exit) {
   return Verdict::inject(static_cast<std::uint8_t>(Vector::Debug));
 }
 
-// HLT: waits in ring 0 until an interrupt for the guest, then delivers it. The guest's gates cannot be
-// entered from here, so meanwhile every vector is the monitor's.
+// HLT: waits in ring 0 until an interrupt for the guest, then delivers it. The guest's gates cannot
+// be entered from here, so meanwhile every vector is the monitor's.
 Verdict wait_for_interrupt(Exit& exit) {
   Cpu& cpu = exit.cpu;
   if ((exit.context.frame.eflags & eflags::kInterrupts) == 0) {
@@ -153,13 +158,16 @@ Verdict wait_for_interrupt(Exit& exit) {
 
 Verdict apply(Exit& exit, const Verdict& verdict) {
   switch (verdict.kind) {
-    case Kind::Skip: return finish_instruction(exit);
-    case Kind::Wait: return wait_for_interrupt(exit);
+    case Kind::Skip:
+      return finish_instruction(exit);
+    case Kind::Wait:
+      return wait_for_interrupt(exit);
     case Kind::Inject:
       return deliver(exit.context, verdict.vector, verdict.software, verdict.error_code);
     case Kind::Resume:
     case Kind::Stop:
-    case Kind::Restart: return verdict;
+    case Kind::Restart:
+      return verdict;
   }
   bug("a verdict of no kind", &exit.context.frame);
 }
@@ -181,9 +189,9 @@ std::uint32_t address_of_code(void (*function)()) {
   return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(function));
 }
 
-// A trap of the monitor's own: an NMI, an interrupt that ends idling, or a fault at an expected place.
-// The window in which a trap ends idling is exactly STI and HLT: an NMI may come at any later
-// instruction too, and must then change nothing but its flag.
+// A trap of the monitor's own: an NMI, an interrupt that ends idling, or a fault at an expected
+// place. The window in which a trap ends idling is exactly STI and HLT: an NMI may come at any
+// later instruction too, and must then change nothing but its flag.
 void handle_own_trap(Cpu& cpu, Frame& frame) {
   const std::uint32_t idle_end = address_of_code(idle_wait_end);
   const bool idling = frame.eip >= address_of_code(idle_wait) && frame.eip <= idle_end;

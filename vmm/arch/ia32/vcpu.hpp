@@ -1,6 +1,6 @@
-// A virtual CPU of IA-32: what the guest believes its privileged registers hold, where the machine's
-// own copy differs or cannot be read back. General registers are in the Frame, the FPU and the debug
-// registers are the machine's own: a vCPU never leaves its CPU.
+// A virtual CPU of IA-32: what the guest believes its privileged registers hold, where the
+// machine's own copy differs or cannot be read back. General registers are in the Frame, the FPU
+// and the debug registers are the machine's own: a vCPU never leaves its CPU.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct Vcpu {
 
   TableLocation gdt;
   TableLocation idt;
-  // The machine's IDT holds the guest's own gates. Until then every vector goes through the monitor,
-  // because the guest still writes its table.
+  // The machine's IDT holds the guest's own gates. Until then every vector goes through the
+  // monitor, because the guest still writes its table.
   bool idt_settled = false;
 
   std::uint16_t task_register = 0;
@@ -36,6 +36,7 @@ struct Vcpu {
   [[nodiscard]] static constexpr Vcpu at_entry() {
     Vcpu vcpu;
     vcpu.cr0 = cr0::kProtection | cr0::kExtensionType;
+    vcpu.gdt.limit = 4 * 8 - 1;  // the boot protocol's selectors 0x10 and 0x18
     return vcpu;
   }
 
