@@ -70,7 +70,7 @@ TEST(Compile, FillsTheRowsOfTheExample) {
   EXPECT_EQ(alpha.uart_port, 0x3f8U);
   ASSERT_EQ(alpha.bus_master_count, 2U);
   EXPECT_EQ(alpha.bus_masters[0], 0x18U) << "e1000 at 00:03.0";
-  EXPECT_EQ(alpha.bus_masters[1], 0x09U) << "IDE at 00:01.1";
+  EXPECT_EQ(alpha.bus_masters[1], 0x20U) << "AHCI at 00:04.0";
   EXPECT_EQ(alpha.fault_policy, plan::FaultPolicy::Stop);
   EXPECT_STREQ(beta.name, "beta");
   EXPECT_EQ(beta.cpu, 1U);

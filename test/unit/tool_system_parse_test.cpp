@@ -161,7 +161,7 @@ interrupts = "pic"
   EXPECT_EQ(a.kernel.load, 0x100000U);
   EXPECT_EQ(a.kernel.entry, 0x100010U);
   EXPECT_TRUE(a.owns("pci"));
-  EXPECT_TRUE(a.owns("ide")) << "a disk needs the controller";
+  EXPECT_TRUE(a.owns("ahci")) << "a disk needs the controller";
   EXPECT_TRUE(a.owns("e1000")) << "a network needs the card";
   ASSERT_EQ(a.ports.size(), 2U);
   EXPECT_EQ(a.ports[0].first, 0x60);

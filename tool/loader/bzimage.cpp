@@ -61,6 +61,11 @@ std::optional<std::pair<std::uint32_t, std::uint32_t>> required_cpu_features(Byt
   return std::nullopt;
 }
 
+// "6.1.0-50-686-pae" of the whole version string.
+std::string release(const LinuxImage& image) {
+  return image.version.substr(0, image.version.find(' '));
+}
+
 std::optional<Problem> unsupported(ByteView setup, const LinuxImage& image) {
   constexpr std::uint32_t kPae = 1U << 6;
   const auto features = required_cpu_features(setup);
@@ -68,12 +73,12 @@ std::optional<Problem> unsupported(ByteView setup, const LinuxImage& image) {
   const bool loads64 =
       image.protocol >= 0x20c && (get<std::uint16_t>(setup, kXloadflags) & kKernel64) != 0;
   if (loads64 || named64 || (features && features->second != 0)) {
-    return Problem{fmt::format("a 64-bit kernel is not supported yet ({})", image.version),
+    return Problem{fmt::format("a 64-bit kernel is not supported yet ({})", release(image)),
                    "use a 32-bit kernel without PAE, for example the package linux-image-686"};
   }
   const bool named_pae = image.version.find("-pae") != std::string::npos;
   if (named_pae || (features && (features->first & kPae) != 0)) {
-    return Problem{fmt::format("a kernel that needs PAE is not supported yet ({})", image.version),
+    return Problem{fmt::format("a kernel that needs PAE is not supported yet ({})", release(image)),
                    "use a 32-bit kernel without PAE, for example the package linux-image-686"};
   }
   return std::nullopt;

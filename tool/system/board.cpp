@@ -8,17 +8,15 @@ constexpr std::uint64_t kMiB = 1024 * 1024;
 
 constexpr std::uint8_t kPciIrqs[] = {10, 11};
 constexpr std::uint8_t kRtcIrqs[] = {8};
-constexpr std::uint8_t kIdeIrqs[] = {14, 15};
 constexpr BoardPorts kPciPorts[] = {{0xcf8, 0xcff}};
 constexpr BoardPorts kRtcPorts[] = {{0x70, 0x71}};
-constexpr BoardPorts kIdePorts[] = {{0x1f0, 0x1f7}, {0x3f6, 0x3f6}, {0x170, 0x177}, {0x376, 0x376}};
 
 constexpr BoardDevice kPcDevices[] = {
     {"pci", "PCI configuration space and bus", false, std::nullopt, kPciIrqs, kPciPorts},
     {"rtc", "real-time clock and its alarm interrupt", false, std::nullopt, kRtcIrqs, kRtcPorts},
     {"e1000", "Intel e1000 network card at 00:03.0", true, std::uint16_t{3 << 3}, {}, {}},
-    {"ide", "PIIX3 IDE controller at 00:01.1", true, std::uint16_t{1 << 3 | 1}, kIdeIrqs,
-     kIdePorts},
+    // Linux without a PIC cannot use the legacy interrupts of the PIIX3's IDE controller.
+    {"ahci", "AHCI disk controller at 00:04.0", true, std::uint16_t{4 << 3}, {}, {}},
 };
 
 constexpr BoardInfo kPc = {

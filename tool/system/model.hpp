@@ -81,7 +81,7 @@ struct DeviceUse {
 enum class Paging { Direct };
 
 struct DiskSpec {
-  std::filesystem::path file;  // raw image, attached as the first IDE disk
+  std::filesystem::path file;  // raw image, attached to the AHCI controller
   bool read_only = false;      // writes go to a temporary overlay
   Position where;
 };

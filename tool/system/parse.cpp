@@ -240,7 +240,7 @@ void parse_disk(TomlReader& reader, const Context& context, Partition& partition
   spec.read_only = disk.boolean("read_only").value_or(false);
   disk.finish();
   partition.disk = spec;
-  if (!partition.owns("ide")) partition.devices.push_back({"ide", spec.where});
+  if (!partition.owns("ahci")) partition.devices.push_back({"ahci", spec.where});
 }
 
 void parse_network(TomlReader& reader, const Context& context, Partition& partition) {
