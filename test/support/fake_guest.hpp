@@ -1,5 +1,6 @@
-// A guest kernel in ring 1 on a FakeMachine, as far as emulation sees it: descriptor tables, a task state, two
-// stacks, and an interrupted context. Its tables are those of no real kernel, but every kind of entry is there.
+// A guest kernel in ring 1 on a FakeMachine, as far as emulation sees it: descriptor tables, a task
+// state, two stacks, and an interrupted context. Its tables are those of no real kernel, but every
+// kind of entry is there.
 #pragma once
 
 #include <array>
@@ -121,8 +122,9 @@ struct FakeGuest {
     set_descriptor(kTask, with_high(ia32::tss(kTaskState, 103), 0, 1u << 9));
     set_descriptor(kOtherTask, ia32::tss(kOtherTaskState, 103));
     set_descriptor(kLdt, local);
-    set_descriptor(kStack16, {(kStack16Base & 0xffff) << 16 | 0xffff,
-                              with_high(ia32::flat_data(1, 0xffff), kBig, kStack16Base >> 16).high});
+    set_descriptor(kStack16,
+                   {(kStack16Base & 0xffff) << 16 | 0xffff,
+                    with_high(ia32::flat_data(1, 0xffff), kBig, kStack16Base >> 16).high});
     set_descriptor(kConforming, with_high(code.with_dpl(1), 0, kConform));
     set_descriptor(kAbsentData, with_high(data, kPresent, 0));
     set_descriptor(kReadOnlyData, with_high(data, kWritable, 0));

@@ -1,6 +1,7 @@
-// A machine for the monitor's emulation to work on in host tests: linear memory as a sparse map of pages
-// that may be missing or read-only, and registers that keep what was written. Implements the concept, and
-// nothing of the processor: no paging, no segment limits, no faults but those of missing pages.
+// A machine for the monitor's emulation to work on in host tests: linear memory as a sparse map of
+// pages that may be missing or read-only, and registers that keep what was written. Implements the
+// concept, and nothing of the processor: no paging, no segment limits, no faults but those of
+// missing pages.
 #pragma once
 
 #include <algorithm>
@@ -41,7 +42,8 @@ class FakeMachine {
 
   // Makes the pages of [linear, linear + bytes) present, zeroed if they were not.
   void map(std::uint32_t linear, std::uint32_t bytes) {
-    for (std::uint64_t at = linear & ~(kPage - 1); at < std::uint64_t{linear} + bytes; at += kPage) {
+    for (std::uint64_t at = linear & ~(kPage - 1); at < std::uint64_t{linear} + bytes;
+         at += kPage) {
       pages_.try_emplace(static_cast<std::uint32_t>(at));
     }
   }
@@ -189,7 +191,8 @@ class FakeMachine {
     return linear < plan::kMonitorWindow && bytes <= plan::kMonitorWindow - linear;
   }
   [[nodiscard]] bool is_mapped(std::uint32_t linear, std::uint32_t bytes) const {
-    for (std::uint64_t at = linear & ~(kPage - 1); at < std::uint64_t{linear} + bytes; at += kPage) {
+    for (std::uint64_t at = linear & ~(kPage - 1); at < std::uint64_t{linear} + bytes;
+         at += kPage) {
       if (!pages_.contains(static_cast<std::uint32_t>(at))) return false;
     }
     return true;

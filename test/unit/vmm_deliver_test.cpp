@@ -1,5 +1,6 @@
-// Delivery of exceptions and interrupts into a guest, against the manual's description of what the processor
-// does (SDM volume 3, 6.12 to 6.15 and 7.3), with ring 1 in the place of the guest's ring 0.
+// Delivery of exceptions and interrupts into a guest, against the manual's description of what the
+// processor does (SDM volume 3, 6.12 to 6.15 and 7.3), with ring 1 in the place of the guest's ring
+// 0.
 #include "arch/ia32/deliver.hpp"
 
 #include <gtest/gtest.h>
@@ -186,7 +187,8 @@ TEST(Deliver, FromVirtual8086ModePushesTheDataSegmentsBeyondTheStack) {
   guest.in_process();
   guest.frame.eflags |= eflags::kVirtual8086;
   guest.frame.cs = 0x1000, guest.frame.ss = 0x2000, guest.frame.esp = 0x100;
-  guest.stack.es = 0x3000, guest.stack.ds = 0x4000, guest.stack.fs = 0x5000, guest.stack.gs = 0xabcd6000;
+  guest.stack.es = 0x3000, guest.stack.ds = 0x4000, guest.stack.fs = 0x5000,
+  guest.stack.gs = 0xabcd6000;
   EXPECT_EQ(deliver_fault(guest, kPageFault, 4).kind, Kind::Resume);
   EXPECT_EQ(guest.frame.esp, FakeGuest::kEntryStackTop - 40);
   EXPECT_EQ(guest.stacked(2), 0x1000u);
@@ -291,10 +293,10 @@ TEST(Deliver, HandlerSegmentMustBePresentCodeOfEnoughPrivilege) {
     std::uint16_t selector;
     bool process;
   };
-  for (const Case bad : {Case{0, false}, Case{3, false}, Case{test::kKernelData, false},
-                         Case{test::kAbsentCode, false}, Case{test::kUserCode, false},
-                         Case{0xf8, false}, Case{0x1000, false}, Case{0x1000, true},
-                         Case{0x1018, true}, Case{0xfff8, true}}) {
+  for (const Case bad :
+       {Case{0, false}, Case{3, false}, Case{test::kKernelData, false},
+        Case{test::kAbsentCode, false}, Case{test::kUserCode, false}, Case{0xf8, false},
+        Case{0x1000, false}, Case{0x1000, true}, Case{0x1018, true}, Case{0xfff8, true}}) {
     FakeGuest guest;
     if (bad.process) guest.in_process();
     guest.set_handler(kDoubleFault);

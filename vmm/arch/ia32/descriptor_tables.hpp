@@ -63,8 +63,8 @@ template <Machine M>
   if (!use_in_place(c, table, bytes)) {
     c.machine.use_copied_gdt();
     const std::span<Descriptor> gdt = c.machine.guest_gdt();
-    if (bytes != 0 && !c.machine.read(table.base, gdt.data(), bytes)) return general_protection();
-    for (std::size_t n = bytes / 8; n < gdt.size(); ++n) gdt[n] = Descriptor{};
+    const bool copied = c.machine.read(table.base, gdt.data(), bytes);
+    for (std::size_t n = copied ? bytes / 8 : 0; n < gdt.size(); ++n) gdt[n] = Descriptor{};
   }
   for (Descriptor& entry : c.machine.guest_gdt().first(bytes / 8)) {
     const Descriptor ours = deprivilege(entry);
