@@ -12,9 +12,8 @@ constexpr std::array<std::string_view, 5> kStates = {"built", "running", "paused
                                                      "restarting"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::StopReason::Count)>
-    kReasons = {"none",         "reset",         "halted",        "triple_fault",
-                "double_fault", "by_command",    "by_self",       "unsupported",
-                "forbidden",    "corrupt_image", "restart_limit", "machine_check"};
+    kReasons = {"none",    "reset",       "halted",    "triple_fault",  "by_command",
+                "by_self", "unsupported", "forbidden", "corrupt_image", "machine_check"};
 
 constexpr std::array<std::string_view, status::kExitCauses> kCauses = {"read_cr0",
                                                                        "write_cr0",

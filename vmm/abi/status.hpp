@@ -24,13 +24,11 @@ enum class StopReason : std::uint32_t {
   Reset,         // the guest invalidated its IDT and faulted: how a PC kernel reboots
   Halted,        // HLT with interrupts off: power-off, halt, or the end of a panic
   TripleFault,   // an exception the guest had no way to take; detail: vector, eip, cr2
-  DoubleFault,   // #DF without a usable handler; detail: eip, esp
   ByCommand,     // the tool's `stop`
   BySelf,        // the guest's own hypercall
   Unsupported,   // the guest asked for what this mode cannot do (PAE, long mode); detail: what
   Forbidden,     // the guest did what it may not; detail: cause, eip
   CorruptImage,  // a pristine copy's checksum failed; detail: load index
-  RestartLimit,  // the fault policy's limit was reached
   MachineCheck,  // detail: bank, status low, status high
   Count
 };
