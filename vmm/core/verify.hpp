@@ -3,6 +3,7 @@
 // thought.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -22,17 +23,19 @@ enum class PlanError : std::uint32_t {
   BadVersion,
   BadSize,
   BadChecksum,
-  BadCounts,             // more rows than the format holds, or rows that name missing ones
-  BadStoreChecksum,      // index: load
-  MonitorNotRam,         // the monitor's memory or the store is not all RAM
-  PieceNotRam,           // index: piece
-  PieceMisaligned,       // index: piece
-  PiecesOverlap,         // index: piece; also with the monitor or the store
-  LoadOutsidePartition,  // index: load
-  LoadOutsideStore,      // index: load
-  CpuTwice,              // index: partition
-  NoSuchCpu,             // index: partition
-  BadName,               // index: partition
+  BadCounts,              // more rows than the format holds, or rows that name missing ones
+  BadStoreChecksum,       // index: load
+  MonitorNotRam,          // the monitor's memory or the store is not all RAM
+  PieceNotRam,            // index: piece
+  PieceMisaligned,        // index: piece
+  PiecesOverlap,          // index: piece; also with the monitor or the store
+  LoadOutsidePartition,   // index: load
+  LoadOutsideStore,       // index: load
+  CpuTwice,               // index: partition
+  NoSuchCpu,              // index: partition
+  BadName,                // index: partition
+  EntryOutsidePartition,  // index: partition
+  FieldOutsidePartition,  // index: partition
 };
 
 [[nodiscard]] constexpr const char* describe(PlanError error) {
@@ -69,6 +72,10 @@ enum class PlanError : std::uint32_t {
       return "the machine lacks the CPU of partition";
     case PlanError::BadName:
       return "a name without end: partition";
+    case PlanError::EntryOutsidePartition:
+      return "starts outside its memory: partition";
+    case PlanError::FieldOutsidePartition:
+      return "its clock frequency goes outside its memory: partition";
   }
   return "unknown error";
 }
@@ -111,13 +118,21 @@ struct PlanCheck {
                         contains(0, plan.load_count, row.first_load, row.load_count) &&
                         row.piece_count > 0 && row.bus_master_count <= plan::kMaxBusMasters;
     if (!inside) return {PlanError::BadCounts, n};
+    for (std::uint32_t m = 0; m < n; ++m) {
+      const plan::Partition& other = plan.partitions[m];
+      const bool shares =
+          overlap(row.first_piece, row.piece_count, other.first_piece, other.piece_count);
+      if (shares) return {PlanError::BadCounts, n};
+    }
     if (row.name[plan::kNameSize - 1] != 0) return {PlanError::BadName, n};
   }
   return {};
 }
 
+// Whether [base, base + size) is all RAM, and none of it beyond 4 GiB.
 [[nodiscard]] inline bool is_ram(std::span<const MemoryRange> ram, std::uint32_t base,
                                  std::uint32_t size) {
+  if (!contains(0, std::uint64_t{1} << 32, base, size)) return false;
   for (const MemoryRange& range : ram) {
     if (contains(range.base, range.size, base, size)) return true;
   }
@@ -150,7 +165,22 @@ struct PlanCheck {
   return {};
 }
 
-// Partitions: CPUs that exist and are given once, loads that stay inside.
+// Whether [address, address + bytes) lies in one piece of the partition.
+[[nodiscard]] inline bool owns(const plan::Plan& plan, const plan::Partition& row,
+                               std::uint32_t address, std::uint32_t bytes) {
+  for (std::uint32_t p = row.first_piece; p < row.first_piece + row.piece_count; ++p) {
+    if (contains(plan.pieces[p].base, plan.pieces[p].size, address, bytes)) return true;
+  }
+  return false;
+}
+
+[[nodiscard]] inline bool is_in_store(const plan::Plan& plan, const plan::Load& load) {
+  return load.file_size <= load.memory_size &&
+         contains(0, plan.store_size, load.store_offset, load.file_size);
+}
+
+// Partitions: CPUs that exist and are given once, and nothing that the monitor writes, or the guest
+// starts at, outside.
 [[nodiscard]] inline PlanCheck verify_partitions(const plan::Plan& plan, std::uint32_t cpu_count) {
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
     const plan::Partition& row = plan.partitions[n];
@@ -158,18 +188,17 @@ struct PlanCheck {
     for (std::uint32_t m = 0; m < n; ++m) {
       if (plan.partitions[m].cpu == row.cpu) return {PlanError::CpuTwice, n};
     }
+    if (!owns(plan, row, row.entry, 1)) return {PlanError::EntryOutsidePartition, n};
+    const bool has_field = row.tsc_khz_field != 0;
+    if (has_field && !owns(plan, row, row.tsc_khz_field, plan::kTscFieldSize)) {
+      return {PlanError::FieldOutsidePartition, n};
+    }
     for (std::uint32_t l = row.first_load; l < row.first_load + row.load_count; ++l) {
       const plan::Load& load = plan.loads[l];
-      if (load.file_size > load.memory_size ||
-          !contains(0, plan.store_size, load.store_offset, load.file_size)) {
-        return {PlanError::LoadOutsideStore, l};
+      if (!is_in_store(plan, load)) return {PlanError::LoadOutsideStore, l};
+      if (!owns(plan, row, load.destination, load.memory_size)) {
+        return {PlanError::LoadOutsidePartition, l};
       }
-      bool inside = false;
-      for (std::uint32_t p = row.first_piece; p < row.first_piece + row.piece_count; ++p) {
-        inside |=
-            contains(plan.pieces[p].base, plan.pieces[p].size, load.destination, load.memory_size);
-      }
-      if (!inside) return {PlanError::LoadOutsidePartition, l};
     }
   }
   return {};
@@ -179,6 +208,7 @@ struct PlanCheck {
 [[nodiscard]] inline PlanCheck verify_store(const plan::Plan& plan, const unsigned char* store) {
   for (std::uint32_t n = 0; n < plan.load_count; ++n) {
     const plan::Load& load = plan.loads[n];
+    if (!is_in_store(plan, load)) return {PlanError::LoadOutsideStore, n};
     if (plan::crc32(store + load.store_offset, load.file_size) != load.crc32) {
       return {PlanError::BadStoreChecksum, n};
     }
