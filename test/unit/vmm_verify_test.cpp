@@ -1,0 +1,291 @@
+// The monitor's own check of a plan: every kind of damage is found and named, and nothing that is
+// not a valid plan is read beyond its end. The good plan here is two partitions on a machine of 512
+// MiB.
+#include "core/verify.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace mezzo {
+namespace {
+
+constexpr std::uint32_t kMiB = 1u << 20;
+constexpr std::array kRam = {MemoryRange{0, 0x9fc00}, MemoryRange{kMiB, 511ull * kMiB}};
+
+std::uint32_t checksum(plan::Plan plan) {
+  plan.crc32 = 0;
+  return plan::crc32(reinterpret_cast<const unsigned char*>(&plan), sizeof plan);
+}
+
+struct Image {
+  plan::Plan plan{};
+  std::vector<unsigned char> store;
+
+  void seal() { plan.crc32 = checksum(plan); }
+  [[nodiscard]] PlanCheck check(std::uint32_t cpus = 2) const {
+    for (const PlanCheck& part : {verify_header(plan), verify_memory(plan, kRam)}) {
+      if (!part.good()) return part;
+    }
+    const PlanCheck copies = verify_store(plan, store.data());
+    return copies.good() ? verify_partitions(plan, cpus) : copies;
+  }
+};
+
+plan::Load load_of(Image& image, std::uint32_t destination, std::string_view text,
+                   std::uint32_t memory_size) {
+  plan::Load load{};
+  load.destination = destination;
+  load.store_offset = static_cast<std::uint32_t>(image.store.size());
+  load.file_size = static_cast<std::uint32_t>(text.size());
+  load.memory_size = memory_size;
+  image.store.insert(image.store.end(), text.begin(), text.end());
+  load.crc32 = plan::crc32(image.store.data() + load.store_offset, load.file_size);
+  return load;
+}
+
+Image good_image() {
+  Image image;
+  plan::Plan& p = image.plan;
+  p.magic = plan::kMagic;
+  p.version = plan::kVersion;
+  p.size = sizeof p;
+  p.heartbeat_us = 20000;
+  p.partition_count = 2;
+  p.piece_count = 3;
+  p.load_count = 3;
+  p.pieces[0] = {0, 0x90000};
+  p.pieces[1] = {kMiB, 255 * kMiB};
+  p.pieces[2] = {256 * kMiB, 128 * kMiB};
+  p.loads[0] = load_of(image, 0x10000, "boot parameters", 4096);
+  p.loads[1] = load_of(image, kMiB, "a kernel", 8);
+  p.loads[2] = load_of(image, 384 * kMiB - 8, "another ", 8);
+  std::strcpy(p.partitions[0].name, "first");
+  p.partitions[0].cpu = 0;
+  p.partitions[0].first_piece = 0, p.partitions[0].piece_count = 2;
+  p.partitions[0].first_load = 0, p.partitions[0].load_count = 2;
+  p.partitions[0].entry = kMiB;
+  p.partitions[0].tsc_khz_field = 0x10000;
+  std::strcpy(p.partitions[1].name, "second");
+  p.partitions[1].cpu = 1;
+  p.partitions[1].first_piece = 2, p.partitions[1].piece_count = 1;
+  p.partitions[1].first_load = 2, p.partitions[1].load_count = 1;
+  p.partitions[1].entry = 256 * kMiB;
+  p.monitor_base = 511 * kMiB;
+  p.store_base = 500 * kMiB;
+  p.store_size = static_cast<std::uint32_t>(image.store.size());
+  image.seal();
+  return image;
+}
+
+// What the check says about the good image after `change`, its checksum made right again.
+PlanCheck after(const std::function<void(Image&)>& change, std::uint32_t cpus = 2) {
+  Image image = good_image();
+  change(image);
+  image.seal();
+  return image.check(cpus);
+}
+void expect(const PlanCheck& check, PlanError error, std::uint32_t index = 0) {
+  EXPECT_STREQ(describe(check.error), describe(error));
+  EXPECT_EQ(check.index, index);
+}
+
+TEST(VerifyPlan, AcceptsAGoodOne) { expect(good_image().check(), PlanError::None); }
+
+TEST(VerifyPlan, ChecksumIsTheOneOfZlib) {
+  const unsigned char text[] = {'1', '2', '3', '4', '5', '6', '7', '8', '9'};
+  EXPECT_EQ(plan::crc32(text, 9), 0xcbf43926u);
+  EXPECT_EQ(plan::crc32(text + 4, 5, plan::crc32(text, 4)), 0xcbf43926u);
+}
+
+TEST(VerifyPlan, EveryFlippedBitIsFound) {
+  const Image good = good_image();
+  auto damaged = std::make_unique<plan::Plan>(good.plan);
+  auto* bytes = reinterpret_cast<unsigned char*>(damaged.get());
+  for (std::size_t n = 0; n < sizeof(plan::Plan); ++n) {
+    bytes[n] ^= 0x10;
+    EXPECT_FALSE(verify_header(*damaged).good()) << n;
+    bytes[n] ^= 0x10;
+  }
+  EXPECT_TRUE(verify_header(*damaged).good());
+}
+
+TEST(VerifyPlan, HeaderFieldsAreNamed) {
+  expect(after([](Image& i) { i.plan.magic ^= 1; }), PlanError::BadMagic);
+  expect(after([](Image& i) { ++i.plan.version; }), PlanError::BadVersion);
+  expect(after([](Image& i) { i.plan.size += 4; }), PlanError::BadSize);
+  Image image = good_image();
+  image.plan.crc32 ^= 1;
+  expect(image.check(), PlanError::BadChecksum);
+}
+
+TEST(VerifyPlan, RowsMustExist) {
+  expect(after([](Image& i) { i.plan.partition_count = 0; }), PlanError::BadCounts);
+  expect(after([](Image& i) { i.plan.partition_count = plan::kMaxPartitions + 1; }),
+         PlanError::BadCounts);
+  expect(after([](Image& i) { i.plan.piece_count = plan::kMaxPieces + 1; }), PlanError::BadCounts);
+  expect(after([](Image& i) { i.plan.load_count = plan::kMaxLoads + 1; }), PlanError::BadCounts);
+  expect(after([](Image& i) { i.plan.partitions[1].piece_count = 0; }), PlanError::BadCounts, 1);
+  expect(after([](Image& i) { i.plan.partitions[1].piece_count = 2; }), PlanError::BadCounts, 1);
+  expect(after([](Image& i) { i.plan.partitions[1].first_piece = ~0u; }), PlanError::BadCounts, 1);
+  expect(after([](Image& i) { i.plan.partitions[1].load_count = ~0u; }), PlanError::BadCounts, 1);
+  expect(after([](Image& i) { i.plan.partitions[1].first_load = 4; }), PlanError::BadCounts, 1);
+  expect(after([](Image& i) { i.plan.partitions[1].bus_master_count = plan::kMaxBusMasters + 1; }),
+         PlanError::BadCounts, 1);
+}
+
+TEST(VerifyPlan, APieceBelongsToOnePartition) {
+  expect(after([](Image& i) { i.plan.partitions[1].first_piece = 1; }), PlanError::BadCounts, 1);
+  expect(after([](Image& i) {
+           i.plan.partitions[1].first_piece = 0;
+           i.plan.partitions[1].piece_count = 3;
+         }),
+         PlanError::BadCounts, 1);
+}
+
+TEST(VerifyPlan, NamesEnd) {
+  expect(after([](Image& i) {
+           std::memset(i.plan.partitions[0].name, 'x', sizeof i.plan.partitions[0].name);
+         }),
+         PlanError::BadName, 0);
+}
+
+TEST(VerifyPlan, MonitorAndStoreLieInRamAndApart) {
+  for (const std::uint32_t base : {511 * kMiB + 1, 511 * kMiB + 4096, 0u, 0xa0000u, 0xfff00000u}) {
+    expect(after([&](Image& i) { i.plan.monitor_base = base; }), PlanError::MonitorNotRam);
+  }
+  for (const std::uint32_t base : {500 * kMiB + 8, 0x9f000u, 0xfffff000u, 511 * kMiB}) {
+    expect(after([&](Image& i) {
+             i.plan.store_base = base;
+             i.plan.store_size = 0x2000;
+           }),
+           PlanError::MonitorNotRam);
+  }
+}
+
+TEST(VerifyPlan, PiecesAreWholePages) {
+  expect(after([](Image& i) { i.plan.pieces[1].base += 8; }), PlanError::PieceMisaligned, 1);
+  expect(after([](Image& i) { i.plan.pieces[2].size += 8; }), PlanError::PieceMisaligned, 2);
+  expect(after([](Image& i) { i.plan.pieces[2].size = 0; }), PlanError::PieceMisaligned, 2);
+}
+
+TEST(VerifyPlan, PiecesAreRam) {
+  expect(after([](Image& i) { i.plan.pieces[0].size = 0xa0000; }), PlanError::PieceNotRam, 0);
+  expect(after([](Image& i) { i.plan.pieces[2].base = 512 * kMiB; }), PlanError::PieceNotRam, 2);
+  expect(after([](Image& i) { i.plan.pieces[2].size = 0xfffff000; }), PlanError::PieceNotRam, 2);
+}
+
+// The last page of a 32-bit address space and the first one are not neighbours.
+TEST(VerifyPlan, PiecesDoNotWrapAt4GiB) {
+  Image image = good_image();
+  image.plan.pieces[2] = {0xfffff000, 0x2000};
+  const std::array ram = {MemoryRange{0, 1ull << 33}};
+  expect(verify_memory(image.plan, ram), PlanError::PieceNotRam, 2);
+  image.plan.pieces[2] = {0xfffff000, 0x1000};
+  expect(verify_memory(image.plan, ram), PlanError::None);
+}
+
+TEST(VerifyPlan, NobodysMemoryIsAnothers) {
+  expect(after([](Image& i) { i.plan.pieces[2].base = 256 * kMiB - 4096; }),
+         PlanError::PiecesOverlap, 2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {511 * kMiB, 4096}; }), PlanError::PiecesOverlap,
+         2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {512 * kMiB - 4096, 4096}; }),
+         PlanError::PiecesOverlap, 2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {500 * kMiB, 4096}; }), PlanError::PiecesOverlap,
+         2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {256 * kMiB, 245 * kMiB}; }),
+         PlanError::PiecesOverlap, 2);
+}
+
+TEST(VerifyPlan, LoadsStayInsideOnePieceOfTheirPartition) {
+  expect(after([](Image& i) { i.plan.loads[2].destination += 1; }), PlanError::LoadOutsidePartition,
+         2);
+  expect(after([](Image& i) { i.plan.loads[1].destination = 256 * kMiB; }),
+         PlanError::LoadOutsidePartition, 1);
+  expect(after([](Image& i) { i.plan.loads[0].memory_size = kMiB; }),
+         PlanError::LoadOutsidePartition, 0);
+  expect(after([](Image& i) { i.plan.loads[2].destination = i.plan.monitor_base; }),
+         PlanError::LoadOutsidePartition, 2);
+  expect(after([](Image& i) { i.plan.loads[2].memory_size = ~0u; }),
+         PlanError::LoadOutsidePartition, 2);
+}
+
+TEST(VerifyPlan, LoadsAreNotLargerThanTheirMemory) {
+  expect(after([](Image& i) { i.plan.loads[1].memory_size = 7; }), PlanError::LoadOutsideStore, 1);
+}
+
+TEST(VerifyPlan, CopiesOutsideTheStoreAreNotRead) {
+  for (const std::uint32_t offset : {0x80000000u, ~0u, 1u << 16}) {
+    expect(after([&](Image& i) { i.plan.loads[1].store_offset = offset; }),
+           PlanError::LoadOutsideStore, 1);
+  }
+  expect(after([](Image& i) { i.plan.loads[2].file_size = ~0u; }), PlanError::LoadOutsideStore, 2);
+  expect(after([](Image& i) { --i.plan.store_size; }), PlanError::LoadOutsideStore, 2);
+  // Also those that no partition uses.
+  expect(after([](Image& i) {
+           i.plan.load_count = 4;
+           i.plan.loads[3] = {0, 0x40000000, 0x1000, 0x1000, 0};
+         }),
+         PlanError::LoadOutsideStore, 3);
+}
+
+TEST(VerifyPlan, DamagedCopiesAreNamed) {
+  Image image = good_image();
+  image.store[image.plan.loads[1].store_offset] ^= 1;
+  expect(image.check(), PlanError::BadStoreChecksum, 1);
+}
+
+TEST(VerifyPlan, CpusExistAndHaveOnePartition) {
+  expect(good_image().check(1), PlanError::NoSuchCpu, 1);
+  expect(after([](Image& i) { i.plan.partitions[1].cpu = 0; }), PlanError::CpuTwice, 1);
+  expect(after([](Image& i) { i.plan.partitions[0].cpu = ~0u; }), PlanError::NoSuchCpu, 0);
+}
+
+TEST(VerifyPlan, GuestsStartInTheirOwnMemory) {
+  for (const std::uint32_t entry : {0x90000u, 511 * kMiB, 0xffffffffu, 384 * kMiB}) {
+    expect(after([&](Image& i) { i.plan.partitions[1].entry = entry; }),
+           PlanError::EntryOutsidePartition, 1);
+  }
+}
+
+// The monitor writes ten bytes there.
+TEST(VerifyPlan, TheClockFieldLiesInItsPartition) {
+  for (const std::uint32_t field : {1u, 511 * kMiB, 384 * kMiB - 9, 0xfffffffcu, 0xa0000u}) {
+    expect(after([&](Image& i) { i.plan.partitions[1].tsc_khz_field = field; }),
+           PlanError::FieldOutsidePartition, 1);
+  }
+  expect(after([](Image& i) { i.plan.partitions[1].tsc_khz_field = 384 * kMiB - 10; }),
+         PlanError::None);
+}
+
+TEST(VerifyPlan, EveryErrorHasItsOwnWords) {
+  std::set<std::string> words;
+  for (std::uint32_t n = 0; n <= static_cast<std::uint32_t>(PlanError::FieldOutsidePartition);
+       ++n) {
+    EXPECT_TRUE(words.insert(describe(static_cast<PlanError>(n))).second) << n;
+  }
+  EXPECT_FALSE(words.contains("unknown error"));
+}
+
+TEST(Arithmetic, ContainsAndOverlapDoNotWrap) {
+  EXPECT_TRUE(contains(10, 5, 10, 5));
+  EXPECT_TRUE(contains(10, 5, 15, 0));
+  EXPECT_FALSE(contains(10, 5, 16, 0));
+  EXPECT_FALSE(contains(10, 5, 9, 1));
+  EXPECT_FALSE(contains(10, 5, 14, 2));
+  EXPECT_FALSE(contains(0, 100, 1, ~0ull));
+  EXPECT_FALSE(contains(0, 100, ~0ull, 2));
+  EXPECT_TRUE(overlap(0, 2, 1, 2));
+  EXPECT_FALSE(overlap(0, 2, 2, 2));
+  EXPECT_FALSE(overlap(0xfffff000, 0x1000, 0, 0x1000));
+}
+
+}  // namespace
+}  // namespace mezzo
