@@ -1,10 +1,13 @@
 // Probes of ports, device interrupts and HLT.
+#include <initializer_list>
+
 #include "probe.hpp"
 
 namespace probe {
 namespace {
 
 constexpr u32 kTimerVector = 0x50;
+constexpr u32 kAlignmentVector = 17, kReservedVector = 30;
 constexpr u16 kOpenPort = 0x80, kClosedPort = 0x84;
 constexpr u32 kShortTime = 200000;  // of the local APIC's timer
 
@@ -36,6 +39,21 @@ u32 wait_for_tick() {
   return 1;
 }
 
+u32 timer_with_interrupts_on() {
+  start_timer(kShortTime, false);
+  asm volatile("sti");
+  const u32 result = wait_for_tick();
+  asm volatile("cli");
+  return result;
+}
+
+u32 hlt_until_timer() {
+  const u32 before = ticks;
+  start_timer(kShortTime, false);
+  asm volatile("sti; hlt; cli");
+  return ticks - before;
+}
+
 }  // namespace
 
 void probe_ports() {
@@ -60,29 +78,31 @@ void probe_ports() {
   user("out-no-longer-allowed", out_byte<kOpenPort>, fault(kProtection));
 }
 
+// A device may use a vector that the processor would give an error code as an exception. The
+// handler is the timer's own, which expects none.
+void timer_at_exception_vectors() {
+  for (const u32 vector : {kAlignmentVector, kReservedVector}) {
+    set_raw_gate(vector, PROBE_KERNEL_CS, address_of(vector_stubs) + kTimerVector * 16,
+                 kInterruptGate);
+    load_own_idt();
+    enable_local_apic(vector);
+    kernel("timer-at-exception-vector", timer_with_interrupts_on, done());
+    kernel("hlt-until-timer-at-exception-vector", hlt_until_timer, done());
+    start_timer(kShortTime, false);
+    user_flags |= 0x200;
+    user("timer-at-exception-vector", wait_for_tick, done());
+    user_flags &= ~0x200u;
+    set_gate(vector, kInterruptGate, 0);
+  }
+  both("iopl-after-interrupts", [] { return read_flags() >> 12 & 3; }, differs(value(0), value(1)));
+}
+
 void probe_interrupts() {
   set_gate(kTimerVector, kInterruptGate, 0);
   set_hook(kTimerVector, tick);
   enable_local_apic(kTimerVector);
-  kernel(
-      "hlt-until-timer",
-      [] {
-        const u32 before = ticks;
-        start_timer(kShortTime, false);
-        asm volatile("sti; hlt; cli");
-        return ticks - before;
-      },
-      done());
-  kernel(
-      "timer-in-kernel",
-      [] {
-        start_timer(kShortTime, false);
-        asm volatile("sti");
-        const u32 result = wait_for_tick();
-        asm volatile("cli");
-        return result;
-      },
-      done());
+  kernel("hlt-until-timer", hlt_until_timer, done());
+  kernel("timer-in-kernel", timer_with_interrupts_on, done());
   start_timer(kShortTime, false);
   user_flags |= 0x200;
   user("timer-in-user", wait_for_tick, done());
@@ -100,6 +120,7 @@ void probe_interrupts() {
         return early << 8 | (ticks - before);
       },
       done());
+  timer_at_exception_vectors();
 }
 
 }  // namespace probe
