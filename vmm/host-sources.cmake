@@ -2,4 +2,5 @@
 # privileged instruction.
 list(APPEND MEZZO_VMM_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/arch/ia32/decode.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/arch/ia32/descriptor.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/arch/ia32/descriptor.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/diag/log.cpp)

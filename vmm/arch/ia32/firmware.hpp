@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -11,12 +12,17 @@
 
 namespace mezzo::ia32 {
 
-// Local APIC ids of the enabled processors, in the firmware's order.
+// Local APIC ids of the enabled processors, in the firmware's order, each once.
 struct Processors {
   std::array<std::uint8_t, 16> ids{};
   std::uint32_t count = 0;
 
   constexpr void add(std::uint8_t id) {
+    constexpr std::uint8_t kAllProcessors = 0xff;
+    if (id == kAllProcessors) return;
+    for (std::uint32_t n = 0; n < count; ++n) {
+      if (ids[n] == id) return;
+    }
     if (count < ids.size()) ids[count++] = id;
   }
 };
@@ -96,6 +102,7 @@ template <MachineMemory R>
   const auto rsdp = scan(read, "RSD PTR ", kRsdp);
   if (!rsdp) return {};
   const auto rsdt = acpi_table(read, read32(read(*rsdp, kRsdp), 16));
+  if (!starts_with(rsdt, "RSDT")) return {};
   for (std::size_t at = 36; at + 4 <= rsdt.size(); at += 4) {
     const auto table = acpi_table(read, read32(rsdt, at));
     if (starts_with(table, "APIC")) return processors_of_madt(table);
@@ -132,9 +139,7 @@ template <MachineMemory R>
   if (listed.count == 0) listed = processors_of_mp_table(read);
   Processors result;
   result.add(boot);
-  for (std::uint32_t n = 0; n < listed.count; ++n) {
-    if (listed.ids[n] != boot) result.add(listed.ids[n]);
-  }
+  for (std::uint32_t n = 0; n < listed.count; ++n) result.add(listed.ids[n]);
   return result;
 }
 
