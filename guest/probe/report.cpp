@@ -85,6 +85,7 @@ void print_expected(const Expect& expected) {
     case Expect::Kind::FaultAt:
       print_fault(expected.a, expected.b, expected.c, true);
       break;
+    case Expect::Kind::Vector:
     case Expect::Kind::AnyFault:
       print("a fault");
       break;
