@@ -230,7 +230,8 @@ TEST(QemuArguments, DescribeTheMachine) {
         "memory-backend-file,id=ram,size=512M,mem-path=/r/ram,share=on", "socket,id=com1,fd=7",
         "isa-serial,index=0,chardev=com1", "socket,id=com3,fd=9", "isa-serial,index=2,chardev=com3",
         "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22", "e1000,netdev=net0,addr=3",
-        "file=/d,,isk.img,format=raw,if=ide,index=0,snapshot=on"}) {
+        "ich9-ahci,id=ahci0,addr=4", "ide-hd,drive=disk0,bus=ahci0.0",
+        "if=none,id=disk0,file=/d,,isk.img,format=raw,snapshot=on"}) {
     EXPECT_THAT(arguments, Contains(expected));
   }
   EXPECT_THAT(arguments, Not(Contains(HasSubstr("com2"))));

@@ -20,7 +20,7 @@ enum class Key {
 
 struct KeyEvent {
   Key key = Key::Forward;
-  std::string bytes{};    // Forward only
+  std::string bytes{};   // Forward only
   unsigned console = 0;  // Select only: counted from 0
 
   bool operator==(const KeyEvent&) const = default;

@@ -55,10 +55,11 @@ void add_devices(std::vector<std::string>& arguments, const system::Partition& p
     arguments.insert(arguments.end(), {"-netdev", network, "-device", "e1000,netdev=net0,addr=3"});
   }
   if (partition.disk) {
-    arguments.insert(
-        arguments.end(),
-        {"-drive", fmt::format("file={},format=raw,if=ide,index=0{}", escaped(partition.disk->file),
-                               partition.disk->read_only ? ",snapshot=on" : "")});
+    arguments.insert(arguments.end(), {"-device", "ich9-ahci,id=ahci0,addr=4", "-drive",
+                                       fmt::format("if=none,id=disk0,file={},format=raw{}",
+                                                   escaped(partition.disk->file),
+                                                   partition.disk->read_only ? ",snapshot=on" : ""),
+                                       "-device", "ide-hd,drive=disk0,bus=ahci0.0"});
   }
 }
 
