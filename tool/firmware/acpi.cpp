@@ -156,18 +156,6 @@ loader::Result<Bytes> compile_dsdt(const std::string& source) {
   return base::read_file(folder.path() / "dsdt.aml");
 }
 
-std::string_view describe(InterruptController interrupts) {
-  switch (interrupts) {
-    case InterruptController::None:
-      return "hardware-reduced";
-    case InterruptController::IoApic:
-      return "hardware-reduced";
-    case InterruptController::Pic:
-      return "with PM1 registers in memory";
-  }
-  return "";
-}
-
 std::vector<std::string> summarize(const AcpiInput& input, std::size_t dsdt_size) {
   std::string devices = input.pci ? "PCI root bridge" : "no PCI";
   if (input.uart) devices += fmt::format(", COM{}", input.uart->number);
@@ -176,7 +164,9 @@ std::vector<std::string> summarize(const AcpiInput& input, std::size_t dsdt_size
                            : input.interrupts == InterruptController::Pic  ? "PIC"
                                                                            : "no other controller";
   return {fmt::format("ACPI RSDP at {:#x}, RSDT, XSDT", input.tables_address),
-          fmt::format("ACPI FADT: {}, no reset register, no _S5", describe(input.interrupts)),
+          fmt::format("ACPI FADT: {}, no reset register, no _S5",
+                      input.interrupts == InterruptController::Pic ? "with PM1 registers in memory"
+                                                                   : "hardware-reduced"),
           fmt::format("ACPI MADT: local APIC {}, {}", input.apic_id, controller),
           fmt::format("ACPI DSDT: {} bytes: {}", dsdt_size, devices)};
 }

@@ -280,6 +280,7 @@ system::Result<CompiledImage> compile(const system::System& system,
   const Diagnostics found = system::check(system, artifacts);
   if (has_errors(found)) return std::unexpected(found);
   std::vector<loader::KernelImage> kernels;
+  kernels.reserve(system.partitions.size());
   for (std::size_t i = 0; i < system.partitions.size(); ++i) {
     // The checker has already refused what cannot be read.
     kernels.push_back(

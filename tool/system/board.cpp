@@ -4,7 +4,7 @@
 namespace mezzo::system {
 namespace {
 
-constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kMiB = 1 << 20;
 
 constexpr std::uint8_t kPciIrqs[] = {10, 11};
 constexpr std::uint8_t kRtcIrqs[] = {8};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <memory>
 
 #include "loader/initramfs.hpp"
 #include "loader/kernel.hpp"
@@ -103,8 +104,8 @@ void check_devices(const System& system, const Partition& partition, Diagnostics
 
 bool is_port_number(std::string_view text) {
   unsigned value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, failure] = std::from_chars(text.data(), end, value);
+  const char* const end = std::to_address(text.end());
+  const auto [stop, failure] = std::from_chars(std::to_address(text.begin()), end, value);
   return failure == std::errc{} && stop == end && value >= 1 && value <= 65535;
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 #include <limits>
+#include <memory>
 #include <sstream>
 
 #include "system/toml_reader.hpp"
@@ -188,8 +189,9 @@ std::optional<PortRange> parse_ports(std::string_view text) {
     const bool hex = word.starts_with("0x");
     if (hex) word.remove_prefix(2);
     std::uint16_t value = 0;
-    const char* const end = word.data() + word.size();
-    const auto [stop, failure] = std::from_chars(word.data(), end, value, hex ? 16 : 10);
+    const char* const end = std::to_address(word.end());
+    const auto [stop, failure] =
+        std::from_chars(std::to_address(word.begin()), end, value, hex ? 16 : 10);
     if (failure != std::errc{} || stop != end) return std::nullopt;
     return value;
   };
@@ -345,8 +347,8 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
     base = 16;
   }
   std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, failure] = std::from_chars(text.data(), end, value, base);
+  const char* const end = std::to_address(text.end());
+  const auto [stop, failure] = std::from_chars(std::to_address(text.begin()), end, value, base);
   if (failure != std::errc{}) return std::nullopt;
   std::string_view unit(stop, static_cast<std::size_t>(end - stop));
   while (unit.starts_with(' ')) unit.remove_prefix(1);
