@@ -111,11 +111,30 @@ template <Machine M>
   return Verdict::skip();
 }
 
+// DR4 and DR5 are other names of DR6 and DR7, unless the debugging extensions are on.
+template <Machine M>
+[[nodiscard]] bool has_debug_register(Context<M>& c, std::uint8_t number) {
+  const bool alias = number == 4 || number == 5;
+  return !alias || (c.vcpu.cr4 & cr4::kDebugging) == 0;
+}
+
+template <Machine M>
+[[nodiscard]] Verdict move_from_debug(Context<M>& c, const Instruction& i) {
+  if (!has_debug_register(c, i.reg)) {
+    return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+  }
+  c.frame.general(i.rm) = c.machine.read_debug(i.reg);
+  return Verdict::skip();
+}
+
 // Debug registers are the guest's, except that no breakpoint may hit inside the monitor, and that
 // the guest may not trap its own debug-register accesses (DR7.GD): they trap already.
 template <Machine M>
 [[nodiscard]] Verdict move_to_debug(Context<M>& c, const Instruction& i) {
   constexpr std::uint32_t kGeneralDetect = 1u << 13;
+  if (!has_debug_register(c, i.reg)) {
+    return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
+  }
   std::uint32_t value = c.frame.general(i.rm);
   if (i.reg <= 3 && value >= plan::kMonitorWindow) value = 0;
   if (i.reg == 5 || i.reg == 7) value &= ~kGeneralDetect;

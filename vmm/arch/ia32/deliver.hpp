@@ -17,28 +17,36 @@ struct TaskState {
 };
 static_assert(sizeof(TaskState) == 104);
 
+// Where a stack selector's segment lies, and which bits of ESP count in it.
+struct StackSegment {
+  std::uint32_t base = 0;
+  std::uint32_t mask = ~0u;
+};
+
+template <Machine M>
+[[nodiscard]] StackSegment stack_segment(Context<M>& c, std::uint32_t ss) {
+  const auto descriptor = descriptor_of(c, ss);
+  if (!descriptor) return {};
+  return {descriptor->base(), descriptor->is_default32() ? ~0u : 0xffffu};
+}
+
 // Pushes onto a guest stack; remembers whether every push succeeded.
 template <Machine M>
 class GuestStack {
  public:
-  GuestStack(Context<M>& c, std::uint32_t ss, std::uint32_t esp) : machine_(c.machine), esp_(esp) {
-    if (const auto descriptor = descriptor_of(c, ss)) {
-      base_ = descriptor->base();
-      mask_ = descriptor->is_default32() ? ~0u : 0xffffu;
-    }
-  }
+  GuestStack(Context<M>& c, std::uint32_t ss, std::uint32_t esp)
+      : machine_(c.machine), segment_(stack_segment(c, ss)), esp_(esp) {}
   void push(std::uint32_t value) {
-    const std::uint32_t offset = (esp_ - 4) & mask_;
-    esp_ = (esp_ & ~mask_) | offset;
-    if (!machine_.write(base_ + offset, &value, sizeof value)) good_ = false;
+    const std::uint32_t offset = (esp_ - 4) & segment_.mask;
+    esp_ = (esp_ & ~segment_.mask) | offset;
+    if (!machine_.write(segment_.base + offset, &value, sizeof value)) good_ = false;
   }
   [[nodiscard]] bool good() const { return good_; }
   [[nodiscard]] std::uint32_t esp() const { return esp_; }
 
  private:
   M& machine_;
-  std::uint32_t base_ = 0;
-  std::uint32_t mask_ = ~0u;
+  StackSegment segment_;
   std::uint32_t esp_;
   bool good_ = true;
 };

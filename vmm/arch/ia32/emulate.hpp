@@ -89,8 +89,7 @@ template <Machine M>
     case Op::MovToCr:
       return move_to_control(c, i);
     case Op::MovFromDr:
-      c.frame.general(i.rm) = c.machine.read_debug(i.reg);
-      return Verdict::skip();
+      return move_from_debug(c, i);
     case Op::MovToDr:
       return move_to_debug(c, i);
     case Op::Clts:

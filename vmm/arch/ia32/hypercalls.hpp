@@ -24,12 +24,14 @@ template <Machine M, class Log>
     return hypercall_error(hypercall::Error::BadArgument);
   }
   std::array<char, 64> chunk{};
-  log.put(std::string_view(partition.row().name));
-  log.put(": ");
   for (std::uint32_t done = 0; done < c.frame.ecx;) {
     const auto bytes = std::min<std::uint32_t>(chunk.size(), c.frame.ecx - done);
     if (!c.machine.read(c.frame.ebx + done, chunk.data(), bytes)) {
       return hypercall_error(hypercall::Error::BadAddress);
+    }
+    if (done == 0) {
+      log.put(std::string_view(partition.row().name));
+      log.put(": ");
     }
     log.put(std::string_view(chunk.data(), bytes));
     done += bytes;

@@ -37,13 +37,16 @@ template <Machine M>
   return load_stack_segment(c, *selector);
 }
 
-// Reads words from the guest's stack.
+// Reads words from the guest's stack, and takes them off it.
 template <Machine M>
 [[nodiscard]] bool peek(Context<M>& c, void* to, std::uint32_t bytes) {
-  const auto ss = descriptor_of(c, c.frame.ss);
-  const std::uint32_t base = ss ? ss->base() : 0;
-  const std::uint32_t mask = !ss || ss->is_default32() ? ~0u : 0xffffu;
-  return c.machine.read(base + (c.frame.esp & mask), to, bytes);
+  const StackSegment stack = stack_segment(c, c.frame.ss);
+  return c.machine.read(stack.base + (c.frame.esp & stack.mask), to, bytes);
+}
+template <Machine M>
+void release(Context<M>& c, std::uint32_t bytes) {
+  const std::uint32_t mask = stack_segment(c, c.frame.ss).mask;
+  c.frame.esp = (c.frame.esp & ~mask) | ((c.frame.esp + bytes) & mask);
 }
 
 template <Machine M>
@@ -53,8 +56,11 @@ template <Machine M>
   if (static_cast<Segment>(i.reg) != Segment::Ss) {
     return general_protection(selector_error(selector));
   }
+  // The stack pointer moves in the segment that was popped from.
+  const std::uint32_t esp = c.frame.esp;
+  release(c, i.operand_size);
   const Verdict verdict = load_stack_segment(c, selector);
-  if (verdict.kind == Verdict::Kind::Skip) c.frame.esp += i.operand_size;
+  if (verdict.kind != Verdict::Kind::Skip) c.frame.esp = esp;
   return verdict;
 }
 
@@ -74,12 +80,17 @@ template <Machine M>
   return verdict;
 }
 
-// Whether a return to `selector` is one from ring 1 to what the guest calls ring 0.
+// Whether a return to `selector` is one from ring 1 to what the guest calls ring 0: Resume, or the
+// fault.
 template <Machine M>
-[[nodiscard]] bool is_kernel_return(Context<M>& c, std::uint16_t selector) {
-  if (c.frame.ring() != 1 || (selector & 3) != 0) return false;
+[[nodiscard]] Verdict check_kernel_return(Context<M>& c, std::uint16_t selector) {
   const auto code = descriptor_of(c, selector);
-  return code && code->present() && code->is_code() && (code->conforming() || code->dpl() == 1);
+  const bool good = c.frame.ring() == 1 && (selector & 3) == 0 && code && code->is_code() &&
+                    (code->conforming() ? code->dpl() <= 1 : code->dpl() == 1);
+  if (!good) return general_protection(selector_error(selector));
+  if (code->present()) return Verdict::resume();
+  return Verdict::inject(static_cast<std::uint8_t>(Vector::SegmentNotPresent),
+                         selector_error(selector));
 }
 
 template <Machine M>
@@ -89,11 +100,13 @@ template <Machine M>
   } target{};
   if (i.operand_size != 4 || !peek(c, &target, sizeof target)) return unreadable_operand();
   const auto selector = static_cast<std::uint16_t>(target.cs);
-  if (!is_kernel_return(c, selector)) return general_protection(selector_error(selector));
+  const Verdict verdict = check_kernel_return(c, selector);
+  if (verdict.kind != Verdict::Kind::Resume) return verdict;
   c.frame.eip = target.eip;
   c.frame.cs = selector | 1u;
-  c.frame.esp += static_cast<std::uint32_t>(sizeof target) + i.immediate;
-  return Verdict::resume();
+  c.frame.eflags &= ~eflags::kResume;
+  release(c, static_cast<std::uint32_t>(sizeof target) + i.immediate);
+  return verdict;
 }
 
 template <Machine M>
@@ -104,23 +117,31 @@ template <Machine M>
   if (i.operand_size != 4 || !peek(c, &target, sizeof target)) return unreadable_operand();
   if ((c.frame.eflags & eflags::kNestedTask) != 0) return general_protection();
   const auto selector = static_cast<std::uint16_t>(target.cs);
-  if (!is_kernel_return(c, selector)) return general_protection(selector_error(selector));
+  const Verdict verdict = check_kernel_return(c, selector);
+  if (verdict.kind != Verdict::Kind::Resume) return verdict;
   c.frame.eip = target.eip;
   c.frame.cs = selector | 1u;
   c.frame.eflags = (target.flags & ~(eflags::kIopl | eflags::kVirtual8086)) | eflags::kAlwaysSet |
                    eflags::kIopl1;
-  c.frame.esp += static_cast<std::uint32_t>(sizeof target);
-  return Verdict::resume();
+  release(c, sizeof target);
+  return verdict;
 }
 
 // INT n that the stub's privilege refused: allowed if the guest's own gate allows it.
 template <Machine M>
 [[nodiscard]] Verdict software_interrupt(Context<M>& c, const Instruction& i) {
+  constexpr std::uint32_t kInIdt = 2;
   const auto vector = static_cast<std::uint8_t>(i.immediate);
+  const std::uint32_t error_code = std::uint32_t{vector} * 8 + kInIdt;
   const auto gate = guest_gate(c, vector);
-  const bool allowed = gate && gate->present() && (c.frame.ring() == 1 || gate->dpl() == 3);
-  if (!allowed) return general_protection(std::uint32_t{vector} * 8 + 2);
+  const bool is_gate =
+      gate && (gate->is_interrupt_gate() || gate->is_trap_gate() || gate->is_task_gate());
+  if (!is_gate || (c.frame.ring() != 1 && gate->dpl() != 3)) return general_protection(error_code);
+  if (!gate->present()) {
+    return Verdict::inject(static_cast<std::uint8_t>(Vector::SegmentNotPresent), error_code);
+  }
   c.frame.eip += i.length;
+  c.frame.eflags &= ~eflags::kResume;
   return Verdict::software_interrupt(vector);
 }
 
