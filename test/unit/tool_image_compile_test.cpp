@@ -158,6 +158,13 @@ TEST(Compile, StartsMultibootKernels) {
   EXPECT_EQ(verify_partitions(image.plan, 1).error, PlanError::None);
 }
 
+TEST(Compile, PassesTheCheckersWarningsOn) {
+  EXPECT_TRUE(compiled(two_linux(), test::make_bzimage()).warnings.empty());
+  const auto system = system::parse_system(system_text(partition_text("a", 0)), "t.toml");
+  ASSERT_TRUE(system) << all(system.error());
+  EXPECT_EQ(compiled(*system, test::make_bzimage()).warnings.size(), 1U);
+}
+
 TEST(Compile, RefusesTooLongCommandLines) {
   const auto system = system::parse_system(
       system_text(partition_text("a", 0, "\"64 MiB\"",

@@ -222,6 +222,16 @@ TEST(CheckArtifacts, RefusesWhatTheFilesContain) {
   EXPECT_EQ(initramfs[0].where.position.line, kFirst + kRest);
 }
 
+TEST(CheckArtifacts, WarnsOfALinuxWithoutRootFileSystem) {
+  const System system = parsed(one(""));
+  const Diagnostics found = check(system, test::make_artifacts(system, test::make_bzimage()));
+  ASSERT_EQ(found.size(), 1U) << all(found);
+  EXPECT_EQ(found[0].severity, Severity::Warning);
+  EXPECT_EQ(found[0].where.position.line, kFirst);
+  EXPECT_FALSE(has_errors(found));
+  EXPECT_NE(to_string(found[0]).find("t.toml:5:1: warning: a has neither"), std::string::npos);
+}
+
 TEST(CheckArtifacts, GivesNoTextToKernelsThatTakeNone) {
   const System system = parsed(one("cmdline = \"quiet\""));
   const Diagnostics found = check(system, test::make_artifacts(system, test::make_elf32(0x100000)));

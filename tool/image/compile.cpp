@@ -58,7 +58,6 @@ class Compiler {
     image_.plan.load_count = load_count_;
     image_.store = store_.release();
     if (auto failure = finish()) return std::unexpected(*failure);
-    image_.warnings = std::move(diagnostics_);
     return std::move(image_);
   }
 
@@ -277,7 +276,7 @@ class Compiler {
 
 system::Result<CompiledImage> compile(const system::System& system,
                                       const system::Artifacts& artifacts) {
-  const Diagnostics found = system::check(system, artifacts);
+  Diagnostics found = system::check(system, artifacts);
   if (has_errors(found)) return std::unexpected(found);
   std::vector<loader::KernelImage> kernels;
   kernels.reserve(system.partitions.size());
@@ -288,7 +287,9 @@ system::Result<CompiledImage> compile(const system::System& system,
   }
   const auto placements = place_partitions(system, kernels, artifacts);
   if (!placements) return std::unexpected(placements.error());
-  return Compiler(system, artifacts, kernels, *placements).run();
+  auto image = Compiler(system, artifacts, kernels, *placements).run();
+  if (image) image->warnings = std::move(found);
+  return image;
 }
 
 }  // namespace mezzo::image

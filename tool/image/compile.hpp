@@ -49,7 +49,7 @@ struct CompiledImage {
   system::Bytes store;
   std::uint32_t bundle_address = plan::kBundleLoadAddress;  // where the boot loader puts the plan
   std::vector<PartitionReport> partitions;
-  system::Diagnostics warnings;
+  system::Diagnostics warnings;  // of the checker
 };
 
 // Checks (system::check) and compiles. `artifacts` has one entry for each partition.

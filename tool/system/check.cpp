@@ -166,6 +166,14 @@ void check_artifacts(const System& system, const Partition& partition,
   }
   const auto kernel = loader::read_kernel(artifacts.kernel.bytes, partition.kernel);
   if (!kernel) return error(partition.kernel.where, artifacts.kernel.path, kernel.error());
+  if (kernel->format == KernelFormat::BzImage && !artifacts.initramfs && !partition.disk) {
+    diagnostics.push_back(
+        {Severity::Warning, system.at(partition.where),
+         fmt::format("{} has neither initramfs nor disk: its Linux will panic for "
+                     "want of a root file system",
+                     partition.name),
+         "add initramfs = { busybox = true }, or a disk"});
+  }
   const bool takes_text =
       kernel->format == KernelFormat::BzImage || kernel->format == KernelFormat::Multiboot;
   if (!takes_text && !partition.cmdline.empty()) {
