@@ -14,6 +14,7 @@
 #include "fetch/apt.hpp"
 #include "fetch/cpio.hpp"
 #include "fetch/initramfs.hpp"
+#include "fetch/links.hpp"
 #include "fetch/modules.hpp"
 #include "fetch/package_cache.hpp"
 
@@ -194,6 +195,30 @@ TEST_F(FetchTest, InitramfsHoldsShellModulesAndFiles) {
   EXPECT_EQ(artifact.sha256, base::sha256(artifact.bytes));
   EXPECT_EQ(artifact.bytes, build_initramfs(spec, "alpha", busybox, directory_.path() / "k").bytes);
   EXPECT_THROW(static_cast<void>(build_initramfs(spec, "alpha", busybox, {})), UserError);
+}
+
+TEST(Links, BringUpBothEndsAndLeadOutside) {
+  system::System system;
+  system.partitions.resize(2);
+  system.partitions[0].network.emplace();
+  system.links.push_back({{{{0, 3, "10.77.0.1", {}}, {1, 4, "10.77.0.2", {}}}}, {}});
+  system::InitramfsSpec alpha, beta;
+  alpha.script = "own";
+  add_links(system, system.partitions[0], "/built/slip", alpha);
+  add_links(system, system.partitions[1], "/built/slip", beta);
+  EXPECT_THAT(alpha.modules, ElementsAre("slip"));
+  EXPECT_EQ(alpha.files.at("/sbin/mezzo-slip"), "/built/slip");
+  EXPECT_THAT(alpha.script, HasSubstr("mezzo-slip /dev/ttyS2 &"));
+  EXPECT_THAT(alpha.script, HasSubstr("ip addr add 10.77.0.1 peer 10.77.0.2 dev sl0"));
+  EXPECT_THAT(alpha.script, HasSubstr("ip_forward"));
+  EXPECT_TRUE(alpha.script.ends_with("own")) << "the user's script comes last";
+  EXPECT_THAT(beta.script, HasSubstr("mezzo-slip /dev/ttyS3 &"));
+  EXPECT_THAT(beta.script, HasSubstr("ip addr add 10.77.0.2 peer 10.77.0.1 dev sl0"));
+  EXPECT_THAT(beta.script, HasSubstr("default dev sl0"));
+  system.links.clear();
+  system::InitramfsSpec none;
+  add_links(system, system.partitions[0], "/built/slip", none);
+  EXPECT_TRUE(none.script.empty() && none.modules.empty() && none.files.empty());
 }
 
 TEST(Apt, FindsTheMirrorOfTheSystem) {

@@ -216,22 +216,22 @@ system::System example_system() {
   alpha.network.emplace();
   alpha.network->forwards = {"tcp:2222:22"};
   alpha.disk.emplace();
-  alpha.disk->file = "/d,isk.img";
   alpha.disk->read_only = true;
   return system;
 }
 
 TEST(QemuArguments, DescribeTheMachine) {
   const auto arguments = qemu_arguments(
-      example_system(), {.image = "/i/image.elf", .ram = "/r/ram", .directory = "/run"},
+      example_system(),
+      {.image = "/i/image.elf", .ram = "/r/ram", .directory = "/run", .disk = "/d,isk.img"},
       {7, -1, 9, -1});
   for (const char* expected :
        {"tcg,thread=multi", "2,sockets=2,cores=1,threads=1", "512M", "hpet.msi=on", "/i/image.elf",
         "memory-backend-file,id=ram,size=512M,mem-path=/r/ram,share=on", "socket,id=com1,fd=7",
-        "isa-serial,index=0,chardev=com1", "socket,id=com3,fd=9", "isa-serial,index=2,chardev=com3",
-        "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22", "e1000,netdev=net0,addr=3",
-        "ich9-ahci,id=ahci0,addr=4", "ide-hd,drive=disk0,bus=ahci0.0",
-        "if=none,id=disk0,file=/d,,isk.img,format=raw,snapshot=on"}) {
+        "isa-serial,index=0,irq=4,chardev=com1", "socket,id=com3,fd=9",
+        "isa-serial,index=2,irq=5,chardev=com3", "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22",
+        "e1000,netdev=net0,addr=3", "if=none,id=disk0,file=/d,,isk.img,format=raw,snapshot=on",
+        "ich9-ahci,id=ahci0,addr=4", "ide-hd,drive=disk0,bus=ahci0.0"}) {
     EXPECT_THAT(arguments, Contains(expected));
   }
   EXPECT_THAT(arguments, Not(Contains(HasSubstr("com2"))));

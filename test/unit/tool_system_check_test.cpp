@@ -23,6 +23,7 @@ System parsed(const std::string& text) {
 constexpr std::uint32_t kFirst = 5;
 constexpr std::uint32_t kName = 1, kCpu = 2, kMemory = 3, kKernel = 4, kRest = 5;
 constexpr std::uint32_t kLines = 6;  // of one partition with a line of `rest`
+constexpr std::uint32_t kLinkLine = kFirst + 2 * (kLines + 1);  // after two with two such lines
 
 struct Case {
   std::string name;
@@ -106,6 +107,36 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"BadForward",
              one("devices = [\"pci\"]\nnetwork = { mode = \"user\", forward = [\"tcp:x:22\"] }"),
              "not a forwarded port", kFirst + kRest + 1}),
+    [](const auto& info) { return info.param.name; });
+
+std::string linked(std::string_view first_end, std::string_view second_end,
+                   std::string_view first = "console = \"com1\"\ninterrupts = \"ioapic\"") {
+  return two(first, "console = \"com2\"\ninterrupts = \"pic\"") +
+         fmt::format("[[link]]\nends = [{{ {} }},\n{{ {} }}]\n", first_end, second_end);
+}
+
+constexpr std::string_view kEndA = "partition = \"a\", port = \"com3\", address = \"10.77.0.1\"";
+constexpr std::string_view kEndB = "partition = \"b\", port = \"com4\", address = \"10.77.0.2\"";
+
+INSTANTIATE_TEST_SUITE_P(
+    Links, Contradiction,
+    testing::Values(
+        Case{"BothEndsInOne",
+             linked(kEndA, "partition = \"a\", port = \"com4\", address = \"10.77.0.2\""),
+             "both ends of the link are in a", kLinkLine},
+        Case{"PortOfConsole",
+             linked("partition = \"a\", port = \"com1\", address = \"10.77.0.1\"", kEndB),
+             "COM1 of a is used twice, here and as its console", kLinkLine + 1},
+        Case{"PortOfBoth",
+             linked(kEndA, "partition = \"b\", port = \"com3\", address = \"10.77.0.2\""),
+             "has two owners", kLinkLine + 2},
+        Case{"PortOfOthersConsole",
+             linked("partition = \"a\", port = \"com2\", address = \"10.77.0.1\"", kEndB),
+             "has two owners", kLinkLine + 1},
+        Case{"BadAddress", linked(kEndA, "partition = \"b\", port = \"com4\", address = \"10.77\""),
+             "'10.77' is not an IPv4 address", kLinkLine + 2},
+        Case{"NoInterrupts", linked(kEndA, kEndB, "console = \"com1\"\ninterrupts = \"none\""),
+             "a has no interrupt controller", kLinkLine + 1}),
     [](const auto& info) { return info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(

@@ -53,6 +53,15 @@ INSTANTIATE_TEST_SUITE_P(
             "KernelBoth",
             "[machine]\nmemory = 4\n[[partition]]\nkernel = { package = \"a\", file = \"b\" }\n",
             "either a package or a file", 4, 10},
+        Mistake{"DiskBoth",
+                "[machine]\nmemory = 4\n[[partition]]\ndisk = { debian = \"bookworm\", file = "
+                "\"b\" }\n",
+                "either a file or a Debian root", 4, 8},
+        Mistake{"LinkWithOneEnd", "[machine]\nmemory = 4\n[[link]]\nends = [{}]\n",
+                "a link has two ends", 4, 8},
+        Mistake{"LinkToNobody",
+                "[machine]\nmemory = 4\n[[link]]\nends = [{ partition = \"x\" }, {}]\n",
+                "there is no partition 'x'", 4, 23},
         Mistake{"KernelString", "[machine]\nmemory = 4\n[[partition]]\nkernel = \"vmlinuz\"\n",
                 "'kernel' must be a table", 4, 10},
         Mistake{"RawWithoutEntry",
@@ -143,6 +152,9 @@ kernel = { package = "linux-image-686" }
 initramfs = { busybox = true, modules = ["e1000"], script = "date", files = { "/a" = "b" } }
 cmdline = "quiet"
 interrupts = "pic"
+[[link]]
+ends = [{ partition = "b", port = "com2", address = "10.0.0.1" },
+        { partition = "a", port = "com4", address = "10.0.0.2" }]
 )",
                                    "dir/x.toml");
   ASSERT_TRUE(system.has_value()) << all(system.error());
@@ -186,6 +198,28 @@ interrupts = "pic"
   EXPECT_EQ(b.cmdline, "quiet");
   EXPECT_EQ(b.interrupts, plan::InterruptController::Pic);
   EXPECT_EQ(b.console, 0U);
+  ASSERT_EQ(system->links.size(), 1U);
+  EXPECT_EQ(system->links[0].ends[0].partition, 1U);
+  EXPECT_EQ(system->links[0].ends[0].com, 2U);
+  EXPECT_EQ(system->links[0].ends[1].address, "10.0.0.2");
+  EXPECT_EQ(system->uarts_of(0), (std::vector<unsigned>{3, 4})) << "console and link";
+  EXPECT_EQ(system->uarts_of(1), std::vector<unsigned>{2});
+}
+
+TEST(ParseSystem, TakesADiskWithDebian) {
+  const auto system = parse_system(
+      test::system_text(test::partition_text(
+          "a", 0, "\"128 MiB\"",
+          "initramfs = { busybox = true, root = \"/dev/sda\" }\n"
+          "disk = { debian = \"bookworm\", packages = [\"less\"], size = \"1 GiB\" }")),
+      "a.toml");
+  ASSERT_TRUE(system.has_value()) << all(system.error());
+  const Partition& a = system->partitions.at(0);
+  EXPECT_EQ(a.initramfs->root, "/dev/sda");
+  EXPECT_TRUE(a.disk->debian);
+  EXPECT_TRUE(a.disk->read_only) << "the cached image stays as it was made";
+  EXPECT_EQ(a.disk->packages, std::vector<std::string>{"less"});
+  EXPECT_EQ(a.disk->size, 1U << 30);
 }
 
 TEST(ParseSystem, TakesAsManyProcessorsAsPartitionsNeed) {

@@ -54,8 +54,10 @@ fetch::Progress show_progress() {
 }
 
 system::Artifacts fetch_all(const system::System& system, bool refresh) {
-  return fetch::fetch(
-      system, {.cache = base::cache_directory(), .refresh = refresh, .progress = show_progress()});
+  return fetch::fetch(system, {.cache = base::cache_directory(),
+                               .refresh = refresh,
+                               .progress = show_progress(),
+                               .slip_program = build_directory() / "guest" / "mezzo-slip"});
 }
 
 system::Bytes monitor_elf() {

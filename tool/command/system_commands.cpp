@@ -42,6 +42,10 @@ int fetch_only(const Options& options) {
       fmt::print("  initramfs: {}, SHA-256 {}\n", artifacts[i].initramfs->description,
                  artifacts[i].initramfs->sha256);
     }
+    if (artifacts[i].disk) {
+      fmt::print("  disk: {}, {}\n", artifacts[i].disk->path.string(),
+                 artifacts[i].disk->description);
+    }
   }
   return 0;
 }

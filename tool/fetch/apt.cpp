@@ -99,6 +99,16 @@ std::string bookworm_mirror(std::string_view print_uris) {
   return std::string(print_uris.substr(quote + 1, end - quote - 1));
 }
 
+std::string system_mirror() {
+  return bookworm_mirror(base::run({.argv = {"apt-get", "--print-uris", "-o",
+                                             "Dir::State::Lists=/nonexistent", "update"}})
+                             .output);
+}
+
+std::string acquire_configuration() {
+  return base::run({.argv = {"apt-config", "dump", "Acquire"}}).output;
+}
+
 IndexEntry parse_stanza(std::string_view text) {
   const auto required = [&](std::string_view field) {
     const auto value = field_of(text, field);
@@ -134,18 +144,12 @@ void Apt::write_configuration() {
   if (!std::filesystem::exists(directory_ / "state/status")) {
     base::write_file(directory_ / "state/status", "");
   }
-  const std::string uris = base::run({.argv = {"apt-get", "--print-uris", "-o",
-                                               "Dir::State::Lists=/nonexistent", "update"}})
-                               .output;
-  const std::string mirror = bookworm_mirror(uris);
+  const std::string mirror = system_mirror();
   std::string sources;
   for (const char* suite : {"bookworm", "bookworm-updates"}) {
     sources += fmt::format("deb [arch=i386 signed-by={}] {} {} main\n", kKeyring, mirror, suite);
   }
   base::write_file(directory_ / "sources.list", sources);
-
-  // Of the system's configuration only how to reach the network is taken over.
-  const std::string acquire = base::run({.argv = {"apt-config", "dump", "Acquire"}}).output;
   base::write_file(directory_ / "apt.conf",
                    fmt::format("Dir::Etc::main \"/dev/null\";\n"
                                "Dir::Etc::parts \"/dev/null\";\n"
@@ -163,7 +167,7 @@ void Apt::write_configuration() {
                                "APT::Update::Error-Mode \"any\";\n"
                                "Acquire::Languages \"none\";\n"
                                "{1}",
-                               directory_.string(), acquire));
+                               directory_.string(), acquire_configuration()));
 }
 
 Apt::Outcome Apt::apt(const std::vector<std::string>& arguments, std::string_view what,

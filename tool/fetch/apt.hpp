@@ -25,6 +25,12 @@ using Progress = std::function<void(std::string_view what, int percent)>;
 // deb.debian.org if it names none.
 [[nodiscard]] std::string bookworm_mirror(std::string_view print_uris);
 
+// The mirror of Debian bookworm among the system's package sources, or deb.debian.org.
+[[nodiscard]] std::string system_mirror();
+
+// What the system's apt configuration says about reaching the network (proxies, time-outs).
+[[nodiscard]] std::string acquire_configuration();
+
 // The first stanza of the output of `apt-cache show`. Throws UserError if a field is missing.
 [[nodiscard]] IndexEntry parse_stanza(std::string_view text);
 

@@ -11,7 +11,9 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/sha256.hpp"
+#include "fetch/debian_disk.hpp"
 #include "fetch/initramfs.hpp"
+#include "fetch/links.hpp"
 #include "fetch/package_cache.hpp"
 
 namespace mezzo::fetch {
@@ -63,10 +65,12 @@ system::KernelArtifact fetch_kernel(const system::KernelSpec& spec, Packages& pa
   return artifact;
 }
 
-std::optional<system::InitramfsArtifact> fetch_initramfs(const system::Partition& partition,
+std::optional<system::InitramfsArtifact> fetch_initramfs(const system::System& system,
+                                                         const system::Partition& partition,
+                                                         const Options& options,
                                                          Packages& packages) {
   if (!partition.initramfs) return std::nullopt;
-  const system::InitramfsSpec& spec = *partition.initramfs;
+  system::InitramfsSpec spec = *partition.initramfs;
   if (!spec.file.empty()) {
     system::InitramfsArtifact artifact;
     artifact.path = spec.file;
@@ -78,7 +82,17 @@ std::optional<system::InitramfsArtifact> fetch_initramfs(const system::Partition
   const std::filesystem::path kernel_root = partition.kernel.package.empty()
                                                 ? std::filesystem::path()
                                                 : packages.get(partition.kernel.package).root;
+  add_links(system, partition, options.slip_program, spec);
   return build_initramfs(spec, partition.name, packages.get(kBusybox), kernel_root);
+}
+
+// The package cache's lock is held while a disk is made: `packages` has opened the cache before.
+std::optional<system::DiskArtifact> fetch_disk(const system::Partition& partition,
+                                               const Options& options) {
+  if (!partition.disk) return std::nullopt;
+  const system::DiskSpec& spec = *partition.disk;
+  if (spec.debian) return make_debian_disk(spec, options.cache, options.refresh, options.progress);
+  return system::DiskArtifact{spec.file, spec.file.filename().string()};
 }
 
 }  // namespace
@@ -89,7 +103,8 @@ system::Artifacts fetch(const system::System& system, const Options& options) {
   for (const system::Partition& partition : system.partitions) {
     system::PartitionArtifacts& entry = artifacts.emplace_back();
     entry.kernel = fetch_kernel(partition.kernel, packages);
-    entry.initramfs = fetch_initramfs(partition, packages);
+    entry.initramfs = fetch_initramfs(system, partition, options, packages);
+    entry.disk = fetch_disk(partition, options);
   }
   return artifacts;
 }

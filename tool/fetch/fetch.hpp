@@ -14,6 +14,7 @@ struct Options {
   std::filesystem::path cache;  // base::cache_directory()
   bool refresh = false;         // ask the mirror for newer packages
   Progress progress;
+  std::filesystem::path slip_program{};  // guest/slip as built, for guests at the end of a link
 };
 
 // One entry for each partition, in order. Without network as far as the cache has the packages.

@@ -15,14 +15,29 @@ namespace mezzo::fetch {
 
 namespace {
 
-// Process 1 becomes busybox's init, so that poweroff, reboot and halt work as on any system.
-constexpr std::string_view kInit = R"sh(#!/bin/busybox sh
+constexpr std::string_view kInitHead = R"sh(#!/bin/busybox sh
 /bin/busybox --install -s
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
-hostname "$(cat /etc/hostname)"
+)sh";
+
+// Process 1 becomes busybox's init, so that poweroff, reboot and halt work as on any system.
+constexpr std::string_view kInitTail = R"sh(hostname "$(cat /etc/hostname)"
 exec /sbin/init
+)sh";
+
+// Process 1 becomes the init of the root file system {0}; the drivers take a while to find its
+// disk.
+constexpr std::string_view kInitSwitchRoot = R"sh([ -e /etc/modules ] && while read -r module; do
+  insmod "$module" || echo "mezzo: cannot load $module"
+done </etc/modules
+for i in $(seq 300); do [ -b {0} ] && break; sleep 0.1; done
+mkdir /root-disk
+mount -o ro {0} /root-disk || {{ echo "mezzo: cannot mount {0}"; exec /bin/sh; }}
+mount -o move /dev /root-disk/dev
+umount /proc /sys
+exec switch_root /root-disk /sbin/init
 )sh";
 
 constexpr std::string_view kInittab = R"sh(::sysinit:/etc/init.d/rcS
@@ -61,13 +76,19 @@ constexpr const char* kDirectories[] = {"bin",  "dev",     "etc",     "etc/init.
                                         "proc", "root",    "sbin",    "sys",        "tmp",
                                         "usr",  "usr/bin", "usr/sbin"};
 
-void add_base(CpioWriter& cpio, const std::string& name, const Package& busybox) {
+std::string make_init(const std::string& root) {
+  return std::string(kInitHead) +
+         (root.empty() ? std::string(kInitTail) : fmt::format(kInitSwitchRoot, root));
+}
+
+void add_base(CpioWriter& cpio, const std::string& name, const std::string& root,
+              const Package& busybox) {
   for (const char* directory : kDirectories) cpio.directory(directory);
   cpio.character_device("dev/console", 5, 1);
   cpio.character_device("dev/null", 1, 3, 0666);
   cpio.file("bin/busybox", base::read_file(busybox.root / "bin/busybox"), 0755);
   cpio.symlink("bin/sh", "busybox");
-  cpio.file("init", kInit, 0755);
+  cpio.file("init", make_init(root), 0755);
   cpio.file("etc/hostname", name + "\n");
   cpio.file("etc/inittab", kInittab);
   cpio.file("etc/init.d/rcS", kStartup, 0755);
@@ -108,7 +129,7 @@ system::InitramfsArtifact build_initramfs(const system::InitramfsSpec& spec,
     modules = resolve_modules(kernel_root, spec.modules);
   }
   CpioWriter cpio;
-  add_base(cpio, name, busybox);
+  add_base(cpio, name, spec.root, busybox);
   if (const std::string list = add_modules(cpio, modules, kernel_root); !list.empty()) {
     cpio.file("etc/modules", list);
   }

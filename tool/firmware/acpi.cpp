@@ -159,6 +159,7 @@ loader::Result<Bytes> compile_dsdt(const std::string& source) {
 std::vector<std::string> summarize(const AcpiInput& input, std::size_t dsdt_size) {
   std::string devices = input.pci ? "PCI root bridge" : "no PCI";
   if (input.uart) devices += fmt::format(", COM{}", input.uart->number);
+  for (const AcpiUart& link : input.links) devices += fmt::format(", COM{}", link.number);
   if (input.rtc) devices += ", RTC";
   const char* controller = input.interrupts == InterruptController::IoApic ? "I/O APIC"
                            : input.interrupts == InterruptController::Pic  ? "PIC"

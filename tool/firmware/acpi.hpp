@@ -37,7 +37,8 @@ struct AcpiInput {
   plan::InterruptController interrupts = plan::InterruptController::None;
   bool pci = false;
   bool rtc = false;
-  std::optional<AcpiUart> uart;
+  std::optional<AcpiUart> uart;        // the console's
+  std::vector<AcpiUart> links{};       // those of links to other partitions
   std::uint32_t pci_window_start = 0;  // first address above RAM; the board knows the end
   std::uint32_t tables_address = 0;    // 4 KiB aligned
   std::uint32_t nvs_address = 0;       // 4 KiB aligned, used with InterruptController::Pic

@@ -81,6 +81,7 @@ std::string make_dsdt_source(const AcpiInput& input, const system::BoardInfo& bo
       "  Scope (\\_SB) {\n";
   if (input.pci) text += pci_root(input, board);
   if (input.uart) text += uart(*input.uart);
+  for (const AcpiUart& link : input.links) text += uart(link);
   if (input.rtc) text += rtc(input.interrupts != plan::InterruptController::None);
   return text + "  }\n}\n";
 }

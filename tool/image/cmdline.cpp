@@ -26,9 +26,11 @@ bool is_plain(std::string_view model) {
 std::string foreign_uarts(const system::System& system, const system::Partition& partition) {
   const system::BoardInfo& board = system::board_info(system.machine.board);
   std::string list;
-  for (const system::Partition& other : system.partitions) {
-    if (&other == &partition || other.console == 0) continue;
-    list += fmt::format("{}{:#x},8", list.empty() ? "" : ",", board.uarts[other.console - 1].port);
+  for (std::size_t i = 0; i < system.partitions.size(); ++i) {
+    if (&system.partitions[i] == &partition) continue;
+    for (const unsigned com : system.uarts_of(i)) {
+      list += fmt::format("{}{:#x},8", list.empty() ? "" : ",", board.uarts[com - 1].port);
+    }
   }
   return list;
 }

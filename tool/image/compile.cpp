@@ -192,10 +192,16 @@ class Compiler {
     input.pci_window_start = static_cast<std::uint32_t>(system_.machine.memory);
     input.tables_address = place.acpi;
     input.nvs_address = place.nvs;
-    if (partition.console != 0) {
-      const system::BoardUart& uart = board_.uarts[partition.console - 1];
-      input.uart = {partition.console, uart.port, std::nullopt};
-      if (partition.interrupts != plan::InterruptController::None) input.uart->irq = uart.irq;
+    const auto index = static_cast<std::size_t>(&partition - system_.partitions.data());
+    for (const unsigned com : system_.uarts_of(index)) {
+      const system::BoardUart& uart = board_.uarts[com - 1];
+      firmware::AcpiUart device = {com, uart.port, std::nullopt};
+      if (partition.interrupts != plan::InterruptController::None) device.irq = uart.irq;
+      if (com == partition.console) {
+        input.uart = device;
+      } else {
+        input.links.push_back(device);
+      }
     }
     return input;
   }

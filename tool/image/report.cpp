@@ -99,6 +99,23 @@ std::string cmdline_text(const PartitionReport& report) {
   return text;
 }
 
+// The links that end at partition `index`.
+std::string links_text(const system::System& system, std::size_t index) {
+  const system::BoardInfo& board = system::board_info(system.machine.board);
+  std::string text;
+  for (const system::Link& link : system.links) {
+    for (std::size_t side = 0; side < link.ends.size(); ++side) {
+      const system::LinkEnd &here = link.ends[side], &there = link.ends[1 - side];
+      if (here.partition != index) continue;
+      const system::BoardUart& uart = board.uarts[here.com - 1];
+      text += fmt::format("  link: COM{} (ports {:#x}-{:#x}, interrupt {}), {}, to {}, {}\n",
+                          here.com, uart.port, uart.port + 7, uart.irq, here.address,
+                          system.partitions[there.partition].name, there.address);
+    }
+  }
+  return text;
+}
+
 std::string devices_text(const system::System& system, const system::Partition& partition) {
   const system::BoardInfo& board = system::board_info(system.machine.board);
   std::string text;
@@ -119,7 +136,12 @@ std::string devices_text(const system::System& system, const system::Partition& 
   for (const system::IrqLine& line : partition.irqs) {
     text += fmt::format("  interrupt: {}\n", line.line);
   }
-  if (partition.disk) text += fmt::format("  disk: {}\n", partition.disk->file.string());
+  if (partition.disk) {
+    text += fmt::format(
+        "  disk: {}{}\n",
+        partition.disk->debian ? "Debian bookworm root file system" : partition.disk->file.string(),
+        partition.disk->read_only ? ", writes are lost at the end of the run" : "");
+  }
   return text;
 }
 
@@ -142,7 +164,7 @@ std::string partition_text(const system::System& system, const CompiledImage& im
   }
   if (!report.kernel_sha256.empty()) text += fmt::format("    sha256 {}\n", report.kernel_sha256);
   if (!report.initramfs.empty()) text += fmt::format("  initramfs: {}\n", report.initramfs);
-  text += devices_text(system, partition);
+  text += devices_text(system, partition) + links_text(system, index);
   for (const std::string& line : report.firmware) text += fmt::format("  firmware: {}\n", line);
   text += cmdline_text(report);
   text += "  memory map shown to the guest:\n";

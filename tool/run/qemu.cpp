@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/process.hpp"
+#include "system/board.hpp"
 
 namespace mezzo::run {
 
@@ -30,16 +31,19 @@ std::string escaped(const std::filesystem::path& path) {
   return text;
 }
 
-void add_uarts(std::vector<std::string>& arguments, const std::vector<int>& uart_fds) {
+void add_uarts(std::vector<std::string>& arguments, const system::BoardInfo& board,
+               const std::vector<int>& uart_fds) {
   for (std::size_t i = 0; i < uart_fds.size(); ++i) {
     if (uart_fds[i] < 0) continue;
-    arguments.insert(arguments.end(),
-                     {"-chardev", fmt::format("socket,id=com{},fd={}", i + 1, uart_fds[i]),
-                      "-device", fmt::format("isa-serial,index={},chardev=com{}", i, i + 1)});
+    arguments.insert(
+        arguments.end(),
+        {"-chardev", fmt::format("socket,id=com{},fd={}", i + 1, uart_fds[i]), "-device",
+         fmt::format("isa-serial,index={},irq={},chardev=com{}", i, board.uarts[i].irq, i + 1)});
   }
 }
 
-void add_devices(std::vector<std::string>& arguments, const system::Partition& partition) {
+void add_devices(std::vector<std::string>& arguments, const system::Partition& partition,
+                 const QemuFiles& files) {
   if (partition.owns("e1000")) {
     std::string network = "user,id=net0";
     if (partition.network) {
@@ -55,11 +59,11 @@ void add_devices(std::vector<std::string>& arguments, const system::Partition& p
     arguments.insert(arguments.end(), {"-netdev", network, "-device", "e1000,netdev=net0,addr=3"});
   }
   if (partition.disk) {
-    arguments.insert(arguments.end(), {"-device", "ich9-ahci,id=ahci0,addr=4", "-drive",
-                                       fmt::format("if=none,id=disk0,file={},format=raw{}",
-                                                   escaped(partition.disk->file),
-                                                   partition.disk->read_only ? ",snapshot=on" : ""),
-                                       "-device", "ide-hd,drive=disk0,bus=ahci0.0"});
+    arguments.insert(arguments.end(),
+                     {"-device", "ich9-ahci,id=ahci0,addr=4", "-drive",
+                      fmt::format("if=none,id=disk0,file={},format=raw{}", escaped(files.disk),
+                                  partition.disk->read_only ? ",snapshot=on" : ""),
+                      "-device", "ide-hd,drive=disk0,bus=ahci0.0"});
   }
 }
 
@@ -117,8 +121,9 @@ std::vector<std::string> qemu_arguments(const system::System& system, const Qemu
       "-global", "hpet.msi=on", "-kernel", files.image.string(), "-debugcon",
       fmt::format("file:{}", (files.directory / "monitor.log").string()), "-qmp",
       fmt::format("unix:{},server=on,wait=off", escaped(files.directory / "qmp.sock"))};
-  add_uarts(arguments, uart_fds);
-  for (const system::Partition& partition : system.partitions) add_devices(arguments, partition);
+  add_uarts(arguments, system::board_info(system.machine.board), uart_fds);
+  for (const system::Partition& partition : system.partitions)
+    add_devices(arguments, partition, files);
   return arguments;
 }
 

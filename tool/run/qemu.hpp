@@ -29,6 +29,7 @@ struct QemuFiles {
   std::filesystem::path image;
   std::filesystem::path ram;
   std::filesystem::path directory;  // of the run
+  std::filesystem::path disk{};     // image for the AHCI controller, if a partition has a disk
 };
 
 // The whole command line for `system`. `uart_fds` has, for COM1 to COM4, the connected socket that

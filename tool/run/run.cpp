@@ -4,9 +4,11 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/error.hpp"
@@ -63,6 +65,19 @@ Consoles make_consoles(const system::System& system, const RunDirectory& directo
     consoles.partitions.push_back(i);
   }
   return consoles;
+}
+
+// Both ends of a link are QEMU's: what one UART sends arrives at the other.
+void connect_links(const system::System& system, Consoles& consoles) {
+  for (const system::Link& link : system.links) {
+    std::array<int, 2> wire{};
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, wire.data()) != 0) {
+      base::throw_errno("cannot make sockets");
+    }
+    for (std::size_t i = 0; i < wire.size(); ++i) {
+      consoles.qemu[link.ends[i].com - 1] = base::Descriptor(wire[i]);
+    }
+  }
 }
 
 void hand_out_scripts(const std::vector<PartitionScript>& scripts, std::vector<Console>& consoles) {
@@ -143,6 +158,14 @@ void explain(Outcome outcome, const Consoles& consoles, const Qemu& qemu) {
   }
 }
 
+// Only the owner of PCI can have a disk, so there is one at most.
+std::filesystem::path disk_image(const system::Artifacts& artifacts) {
+  for (const system::PartitionArtifacts& partition : artifacts) {
+    if (partition.disk) return partition.disk->path;
+  }
+  return {};
+}
+
 std::string read_text(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return {};
   const base::Bytes bytes = base::read_file(path);
@@ -162,11 +185,13 @@ int run(const system::System& system, const system::Artifacts& artifacts,
   RunDirectory directory(system.name);
   const QemuFiles files = {.image = directory.path() / "image.elf",
                            .ram = directory.choose_ram(system.machine.memory),
-                           .directory = directory.path()};
+                           .directory = directory.path(),
+                           .disk = disk_image(artifacts)};
   write_image(image, monitor_elf, files.image);
   const MachineRam ram = MachineRam::create(files.ram, system.machine.memory);
   const status::Region& region = ram.region(image.plan.monitor_base);
   Consoles consoles = make_consoles(system, directory, wants_colour(stdout));
+  connect_links(system, consoles);
   hand_out_scripts(options.scripts, consoles.ours);
   base::write_file(directory.path() / "monitor.log", "");
 

@@ -27,9 +27,15 @@ struct InitramfsArtifact {
   std::string sha256;
 };
 
+struct DiskArtifact {
+  std::filesystem::path path;  // raw image
+  std::string description;     // for reports
+};
+
 struct PartitionArtifacts {
   KernelArtifact kernel;
   std::optional<InitramfsArtifact> initramfs;
+  std::optional<DiskArtifact> disk;
 };
 
 // In the order of System::partitions.

@@ -29,7 +29,8 @@ constexpr BoardInfo kPc = {
     .local_apic_address = 0xfee00000,
     .pci_window_end = 0xfebfffff,
     .pirq = {10, 10, 11, 11},
-    .uarts = {{{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}}},
+    // Lines of their own for COM3 and COM4, not those of COM1 and COM2: nothing is shared.
+    .uarts = {{{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 5}, {0x2e8, 7}}},
     .devices = kPcDevices,
 };
 

@@ -207,6 +207,7 @@ Diagnostics check(const System& system) {
   }
   check_memory(system, diagnostics);
   check_owners(system, diagnostics);
+  check_links(system, diagnostics);
   return diagnostics;
 }
 

@@ -21,6 +21,7 @@ namespace mezzo::system {
 // The parts of the first check, for it alone.
 void check_memory(const System& system, Diagnostics& diagnostics);
 void check_owners(const System& system, Diagnostics& diagnostics);
+void check_links(const System& system, Diagnostics& diagnostics);
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics);
 
 // Adds an error at `position` of the system file.

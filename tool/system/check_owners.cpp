@@ -83,9 +83,23 @@ void check_controllers(const System& system, Diagnostics& diagnostics) {
   }
 }
 
+// Interrupts or ports of the links' UARTs.
+void add_link_claims(const System& system, bool irqs, std::vector<Claim>& claims) {
+  const BoardInfo& board = board_info(system.machine.board);
+  for (const Link& link : system.links) {
+    for (const LinkEnd& end : link.ends) {
+      const BoardUart& uart = board.uarts[end.com - 1];
+      const unsigned first = irqs ? uart.irq : uart.port;
+      claims.push_back({&system.partitions[end.partition], fmt::format("COM{}", end.com), first,
+                        irqs ? first : first + 7, end.where});
+    }
+  }
+}
+
 std::vector<Claim> irq_claims(const System& system) {
   const BoardInfo& board = board_info(system.machine.board);
   std::vector<Claim> claims;
+  add_link_claims(system, true, claims);
   for (const Partition& partition : system.partitions) {
     if (partition.console != 0) {
       const unsigned irq = board.uarts[partition.console - 1].irq;
@@ -110,6 +124,7 @@ std::vector<Claim> port_claims(const System& system) {
   constexpr BoardPorts kPicPorts[] = {{0x20, 0x21}, {0x40, 0x43}, {0xa0, 0xa1}};
   const BoardInfo& board = board_info(system.machine.board);
   std::vector<Claim> claims;
+  add_link_claims(system, false, claims);
   for (const Partition& partition : system.partitions) {
     if (partition.console != 0) {
       const unsigned port = board.uarts[partition.console - 1].port;

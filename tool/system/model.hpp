@@ -5,6 +5,7 @@
 // image/layout.hpp.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -60,6 +61,7 @@ struct InitramfsSpec {
   std::vector<std::string> modules;  // kernel modules by name; their dependencies are added
   std::string script;                // text of a shell script that /init runs; may be empty
   std::map<std::string, std::filesystem::path> files;  // path in the initramfs -> file of the host
+  std::string root;  // disk with the root file system that /init hands over to; empty: none
   Position where;
 };
 
@@ -80,9 +82,13 @@ struct DeviceUse {
 
 enum class Paging { Direct };
 
+// Either `file` is set, or a Debian root file system is made in the cache.
 struct DiskSpec {
-  std::filesystem::path file;  // raw image, attached to the AHCI controller
-  bool read_only = false;      // writes go to a temporary overlay
+  std::filesystem::path file;  // raw image
+  bool debian = false;
+  std::vector<std::string> packages;  // Debian: installed besides the base
+  std::uint64_t size = 0;             // Debian: bytes
+  bool read_only = false;             // writes go to a temporary overlay
   Position where;
 };
 
@@ -120,11 +126,37 @@ struct Partition {
   }
 };
 
+// One end of a serial line between two partitions.
+struct LinkEnd {
+  std::size_t partition = 0;  // index in System::partitions
+  unsigned com = 0;           // 1 to 4
+  std::string address;        // IPv4 address of this end, dotted
+  Position where;
+};
+
+struct Link {
+  std::array<LinkEnd, 2> ends;
+  Position where;
+};
+
 struct System {
   std::string file;  // as the user named it
   std::string name;  // `name` in the file, else the file's stem
   Machine machine;
   std::vector<Partition> partitions;
+  std::vector<Link> links;
+
+  // The COM numbers of the UARTs that partition `index` has: its console's, then its links'.
+  [[nodiscard]] std::vector<unsigned> uarts_of(std::size_t index) const {
+    std::vector<unsigned> uarts;
+    if (partitions[index].console != 0) uarts.push_back(partitions[index].console);
+    for (const Link& link : links) {
+      for (const LinkEnd& end : link.ends) {
+        if (end.partition == index) uarts.push_back(end.com);
+      }
+    }
+    return uarts;
+  }
 
   [[nodiscard]] Location at(Position position) const { return {file, position}; }
 };

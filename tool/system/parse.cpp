@@ -1,6 +1,7 @@
 // The keys of a system file. doc/system-file.md is their reference for users.
 #include "system/parse.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <limits>
@@ -13,6 +14,7 @@ namespace mezzo::system {
 namespace {
 
 constexpr std::uint32_t kMax32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t kDefaultDisk = std::uint64_t{640} << 20;
 constexpr std::uint32_t kDefaultHeartbeat = 20'000;  // microseconds
 
 // What all the functions below share.
@@ -161,6 +163,11 @@ std::optional<InitramfsSpec> parse_initramfs(TomlReader& partition, const Contex
   if (const auto name = reader.string("script_file")) {
     initramfs.script = read_script(reader, *name, context);
   }
+  initramfs.root = reader.string("root").value_or("");
+  if (!initramfs.root.empty() && !initramfs.script.empty()) {
+    reader.error(reader.where("root"), "the root file system's own init runs no 'script'",
+                 "remove one of them");
+  }
   if (const toml::table* files = subtable(reader, "files", false, "{ \"/etc/motd\" = \"motd\" }")) {
     for (const auto& [inside, outside] : *files) {
       const auto name = outside.value_exact<std::string>();
@@ -175,7 +182,8 @@ std::optional<InitramfsSpec> parse_initramfs(TomlReader& partition, const Contex
   }
   reader.finish();
   const bool assembled = initramfs.busybox || !initramfs.modules.empty() ||
-                         !initramfs.script.empty() || !initramfs.files.empty();
+                         !initramfs.script.empty() || !initramfs.files.empty() ||
+                         !initramfs.root.empty();
   if (initramfs.busybox == !initramfs.file.empty() || (assembled && !initramfs.busybox)) {
     reader.error(initramfs.where, "an initramfs is either a file or assembled around busybox",
                  "write { file = \"initrd.img\" } or { busybox = true, ... }");
@@ -233,13 +241,23 @@ void parse_resources(TomlReader& reader, Partition& partition) {
 }
 
 void parse_disk(TomlReader& reader, const Context& context, Partition& partition) {
-  const toml::table* table = subtable(reader, "disk", false, "{ file = \"disk.img\" }");
+  const toml::table* table =
+      subtable(reader, "disk", false, "{ file = \"disk.img\" } or { debian = \"bookworm\" }");
   if (table == nullptr) return;
   TomlReader disk(*table, "disk", context.file, context.diagnostics);
   DiskSpec spec;
   spec.where = disk.where();
-  spec.file = context.resolve(disk.string("file", true).value_or(""));
-  spec.read_only = disk.boolean("read_only").value_or(false);
+  if (const auto file = disk.string("file")) spec.file = context.resolve(*file);
+  spec.debian = disk.choice("debian", {"bookworm"}).has_value();
+  if (spec.file.empty() != spec.debian) {
+    disk.error(spec.where, "a disk is either a file or a Debian root file system",
+               "write { file = \"disk.img\" } or { debian = \"bookworm\" }");
+  }
+  if (spec.debian) {
+    for (auto& [package, position] : disk.strings("packages")) spec.packages.push_back(package);
+    spec.size = disk.size("size").value_or(kDefaultDisk);
+  }
+  spec.read_only = disk.boolean("read_only").value_or(spec.debian);
   disk.finish();
   partition.disk = spec;
   if (!partition.owns("ahci")) partition.devices.push_back({"ahci", spec.where});
@@ -316,6 +334,61 @@ unsigned default_cpus(const System& system) {
   return cpus;
 }
 
+LinkEnd parse_link_end(const toml::table& table, const Context& context, const System& system) {
+  TomlReader reader(table, "an end of a [[link]]", context.file, context.diagnostics);
+  LinkEnd end;
+  end.where = reader.where();
+  const std::string name = reader.string("partition", true).value_or("");
+  const auto owner = std::ranges::find(system.partitions, name, &Partition::name);
+  if (owner == system.partitions.end()) {
+    reader.error(reader.where("partition"), fmt::format("there is no partition '{}'", name),
+                 "name one of the [[partition]] tables");
+  } else {
+    end.partition = static_cast<std::size_t>(owner - system.partitions.begin());
+  }
+  const auto port = reader.choice("port", {"com1", "com2", "com3", "com4"});
+  if (!port) {
+    reader.error(end.where, "an end of a link needs a serial port", "add port = \"com3\"");
+  }
+  end.com = static_cast<unsigned>(port.value_or(0)) + 1;
+  end.address = reader.string("address", true).value_or("");
+  reader.finish();
+  return end;
+}
+
+Link parse_link(const toml::table& table, const Context& context, const System& system) {
+  TomlReader reader(table, "[[link]]", context.file, context.diagnostics);
+  Link link;
+  link.where = reader.where();
+  const toml::node* ends = reader.node("ends", true);
+  const toml::array* list = ends == nullptr ? nullptr : ends->as_array();
+  if (list != nullptr && list->size() == link.ends.size() && list->is_homogeneous<toml::table>()) {
+    for (std::size_t i = 0; i < link.ends.size(); ++i) {
+      link.ends[i] = parse_link_end(*list->get(i)->as_table(), context, system);
+    }
+  } else if (ends != nullptr) {
+    reader.error(position_of(ends->source()), "a link has two ends",
+                 "write ends = [{ partition = \"a\", port = \"com3\", address = \"10.77.0.1\" }, "
+                 "{ partition = \"b\", port = \"com4\", address = \"10.77.0.2\" }]");
+  }
+  reader.finish();
+  return link;
+}
+
+void parse_links(TomlReader& reader, const Context& context, System& system) {
+  const toml::node* links = reader.node("link");
+  if (links == nullptr) return;
+  const toml::array* list = links->as_array();
+  if (list == nullptr || !list->is_homogeneous<toml::table>()) {
+    reader.error(position_of(links->source()), "'link' must be a list of tables",
+                 "start each link with a line [[link]]");
+    return;
+  }
+  for (const toml::node& element : *list) {
+    system.links.push_back(parse_link(*element.as_table(), context, system));
+  }
+}
+
 void parse_root(const toml::table& root, const Context& context, System& system) {
   TomlReader reader(root, "the system file", context.file, context.diagnostics);
   if (const auto name = reader.string("name")) system.name = *name;
@@ -335,6 +408,7 @@ void parse_root(const toml::table& root, const Context& context, System& system)
       }
     }
   }
+  parse_links(reader, context, system);
   reader.finish();
 }
 
