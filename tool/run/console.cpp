@@ -65,10 +65,11 @@ base::Descriptor connect_console(const std::filesystem::path& socket) {
   return fd;
 }
 
-Console::Console(std::string name, std::string prefix, base::Descriptor uart,
+Console::Console(std::string name, std::size_t partition, std::string prefix, base::Descriptor uart,
                  const std::filesystem::path& socket)
     : prefixer(std::move(prefix)),
       name_(std::move(name)),
+      partition_(partition),
       uart_(std::move(uart)),
       listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
   const sockaddr_un address = address_of(socket);

@@ -16,12 +16,13 @@ namespace mezzo::run {
 
 class Console {
  public:
-  // `uart` is our end of the UART's socket; other processes attach through `socket`. Throws
-  // UserError.
-  Console(std::string name, std::string prefix, base::Descriptor uart,
+  // Of partition number `partition`. `uart` is our end of the UART's socket; other processes attach
+  // through `socket`. Throws UserError.
+  Console(std::string name, std::size_t partition, std::string prefix, base::Descriptor uart,
           const std::filesystem::path& socket);
 
   [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] std::size_t partition() const { return partition_; }
   // What the guest has written: everything, or at least the last kTranscript bytes.
   [[nodiscard]] const std::string& transcript() const { return transcript_; }
 
@@ -42,6 +43,7 @@ class Console {
   void serve_client(base::Descriptor& client, const std::vector<pollfd>& fds);
 
   std::string name_;
+  std::size_t partition_;
   base::Descriptor uart_;
   base::Descriptor listener_;
   std::vector<base::Descriptor> clients_;

@@ -47,7 +47,6 @@ int exit_status(Outcome outcome) {
 // The consoles of all partitions that have one, and QEMU's ends of their UARTs by COM number.
 struct Consoles {
   std::vector<Console> ours;
-  std::vector<std::size_t> partitions;  // parallel to `ours`
   std::vector<base::Descriptor> qemu = std::vector<base::Descriptor>(kUarts);
 };
 
@@ -60,9 +59,8 @@ Consoles make_consoles(const system::System& system, const RunDirectory& directo
     if (partition.console == 0) continue;
     UartPair uart = make_uart();
     consoles.qemu[partition.console - 1] = std::move(uart.qemu);
-    consoles.ours.emplace_back(partition.name, console_prefix(partition.name, i, width, colour),
+    consoles.ours.emplace_back(partition.name, i, console_prefix(partition.name, i, width, colour),
                                std::move(uart.ours), console_socket(directory.path(), i));
-    consoles.partitions.push_back(i);
   }
   return consoles;
 }
@@ -119,10 +117,9 @@ std::vector<PartitionFacts> partition_facts(const system::Artifacts& artifacts,
     facts.kernel_sha256 = report.kernel_sha256;
     facts.cmdline = report.cmdline;
     if (artifacts[i].initramfs) facts.initramfs_sha256 = artifacts[i].initramfs->sha256;
-    const auto owner = std::ranges::find(consoles.partitions, i);
-    if (owner == consoles.partitions.end()) continue;
-    const Console& console =
-        consoles.ours[static_cast<std::size_t>(owner - consoles.partitions.begin())];
+    const auto owner = std::ranges::find(consoles.ours, i, &Console::partition);
+    if (owner == consoles.ours.end()) continue;
+    const Console& console = *owner;
     facts.console = console.transcript();
     if (!console.script) continue;
     facts.has_script = true;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kTickMs = 50;
 constexpr std::chrono::milliseconds kPromptRest{400};  // a prompt is one if nothing follows it
-constexpr std::chrono::milliseconds kDrain{300};       // last words of a guest that has stopped
+constexpr std::chrono::milliseconds kDrain{300};       // for a guest's last words, or a restart
 constexpr std::size_t kMissedLines = 20;
 constexpr char kCtrlC = 0x03;
 constexpr char kRefusal[] = "mezzo: cannot start: ";  // how the monitor says so in its log
@@ -73,7 +73,8 @@ Session::Session(std::vector<Console>& consoles, const status::Region& region,
       options_(options),
       missed_(consoles.size()),
       states_(plan::kMaxPartitions, status::State::Built),
-      restarts_(plan::kMaxPartitions, 0) {}
+      restarts_(plan::kMaxPartitions, 0),
+      stopped_since_(plan::kMaxPartitions) {}
 
 Outcome Session::run() {
   std::optional<RawTerminal> raw;
@@ -204,14 +205,26 @@ std::optional<Outcome> Session::look_at_machine(Time now) {
                   [](const auto& partition) { return partition.state == status::State::Stopped; });
   if (!none_left) all_stopped_since_.reset();
   if (none_left && !all_stopped_since_) all_stopped_since_ = now;
-  for (std::size_t i = 0; i < consoles_.size() && i < seen->partition_count; ++i) {
-    if (consoles_[i].script && seen->partitions[i].state == status::State::Stopped) {
-      consoles_[i].script->stopped();
-    }
-  }
-  if (!all_stopped_since_ || now - *all_stopped_since_ < kDrain) return std::nullopt;
+  tell_scripts(*seen, now);
+  if (!all_stopped_since_ || now - *all_stopped_since_ < 2 * kDrain) return std::nullopt;
   if (const auto outcome = scripts_outcome()) return outcome;
   return Outcome::AllStopped;
+}
+
+// A partition that its policy restarts is stopped for a moment only; its script goes on.
+void Session::tell_scripts(const status::Region& seen, Time now) {
+  for (Console& console : consoles_) {
+    if (!console.script) continue;
+    const status::PartitionStatus& partition = seen.partitions[console.partition()];
+    std::optional<Time>& since = stopped_since_[console.partition()];
+    if (partition.state != status::State::Stopped) {
+      since.reset();
+    } else if (!since) {
+      since = now;
+    } else if (now - *since > kDrain) {
+      console.script->stopped();
+    }
+  }
 }
 
 void Session::report_state_changes(const status::Region& now) {

@@ -54,6 +54,7 @@ class Session {
   void attach(std::size_t index);
   void watch();
   [[nodiscard]] std::optional<Outcome> look_at_machine(Time now);
+  void tell_scripts(const status::Region& seen, Time now);
   void report_state_changes(const status::Region& now);
   void show_monitor_log();
   [[nodiscard]] std::optional<Outcome> scripts_outcome() const;
@@ -73,6 +74,7 @@ class Session {
   std::vector<std::vector<std::string>> missed_;  // by console, lines while another was attached
   std::vector<status::State> states_;
   std::vector<std::uint32_t> restarts_;
+  std::vector<std::optional<Time>> stopped_since_;
   std::optional<Time> all_stopped_since_;
   Time last_output_{};
 };
