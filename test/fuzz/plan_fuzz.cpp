@@ -1,0 +1,132 @@
+// Fuzzer: a damaged plan against the monitor's verification. The input overwrites rows of a good
+// plan, the checksum is made right again, and a plan that passes is checked a second time by
+// simpler means.
+#include <fuzzer/FuzzedDataProvider.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "core/verify.hpp"
+
+namespace mezzo::test {
+namespace {
+
+constexpr std::uint32_t kMiB = 1u << 20, kCpus = 2, kStoreSize = 8192;
+constexpr std::array kRam{MemoryRange{0, 0x9fc00}, MemoryRange{kMiB, 255 * std::uint64_t{kMiB}}};
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+plan::Plan good_plan() {
+  plan::Plan plan{};
+  plan.magic = plan::kMagic;
+  plan.version = plan::kVersion;
+  plan.size = sizeof plan;
+  plan.monitor_base = 255 * kMiB;
+  plan.store_base = 254 * kMiB;
+  plan.store_size = kStoreSize;
+  plan.partition_count = plan.piece_count = plan.load_count = 2;
+  for (std::uint32_t n = 0; n < 2; ++n) {
+    plan::Partition& row = plan.partitions[n];
+    row.cpu = row.first_piece = row.first_load = n;
+    row.piece_count = row.load_count = 1;
+    plan.pieces[n] = {(n + 1) * 64 * kMiB, 32 * kMiB};
+    row.entry = plan.pieces[n].base;
+    plan.loads[n] = {plan.pieces[n].base, n * 4096, 100, 4096, 0};
+  }
+  return plan;
+}
+
+// The input: pairs of a word's number and its new value.
+void damage(plan::Plan& plan, FuzzedDataProvider& data) {
+  auto* bytes = reinterpret_cast<unsigned char*>(&plan);
+  // The header after the checksum, and the rows in use.
+  struct Words {
+    std::size_t first, count;
+  };
+  constexpr std::array<Words, 4> kParts{
+      {{4, 7},
+       {offsetof(plan::Plan, partitions) / 4, 3 * sizeof(plan::Partition) / 4},
+       {offsetof(plan::Plan, pieces) / 4, 6},
+       {offsetof(plan::Plan, loads) / 4, 15}}};
+  while (data.remaining_bytes() >= 6) {
+    const Words part = kParts[data.ConsumeIntegralInRange<std::size_t>(0, kParts.size() - 1)];
+    const auto word = part.first + data.ConsumeIntegralInRange<std::size_t>(0, part.count - 1);
+    // Anything, or a round address in RAM, or a small number.
+    const auto any = data.ConsumeIntegral<std::uint32_t>();
+    constexpr std::array<std::uint32_t, 3> kUnits{1, kMiB, 16 * kMiB};
+    const auto unit = data.ConsumeIntegralInRange<std::size_t>(0, kUnits.size());
+    const std::uint32_t value = unit == kUnits.size() ? any : any % 17 * kUnits[unit];
+    std::memcpy(bytes + word * 4, &value, 4);
+  }
+}
+
+void seal(plan::Plan& plan, const std::vector<unsigned char>& store) {
+  for (plan::Load& load : plan.loads) {
+    const bool inside = std::uint64_t{load.store_offset} + load.file_size <= store.size();
+    if (inside) load.crc32 = plan::crc32(store.data() + load.store_offset, load.file_size);
+  }
+  plan.crc32 = 0;
+  plan.crc32 = plan::crc32(reinterpret_cast<const unsigned char*>(&plan), sizeof plan);
+}
+
+// Every page of RAM belongs to nobody or to one owner; what is loaded lies in its partition's
+// pages.
+void check_again(const plan::Plan& plan) {
+  constexpr std::uint8_t kNobody = 0xff, kMonitor = 0xfe;
+  static std::vector<std::uint8_t> owner;
+  owner.assign(256 * kMiB / plan::kPageSize, kNobody);
+  const auto take = [](std::uint64_t base, std::uint64_t size, std::uint8_t who) {
+    for (std::uint64_t at = base / plan::kPageSize; at * plan::kPageSize < base + size; ++at) {
+      require(at < owner.size() && owner[at] == kNobody);
+      owner[at] = who;
+    }
+  };
+  take(plan.monitor_base, plan::kMonitorSize, kMonitor);
+  take(plan.store_base, plan.store_size, kMonitor);
+  for (std::uint8_t n = 0; n < plan.partition_count; ++n) {
+    const plan::Partition& row = plan.partitions[n];
+    require(row.cpu < kCpus && row.bus_master_count <= plan::kMaxBusMasters);
+    for (std::uint32_t p = 0; p < row.piece_count; ++p) {
+      const plan::Piece& piece = plan.pieces[row.first_piece + p];
+      take(piece.base, piece.size, n);
+    }
+    const auto mine = [&](std::uint64_t base, std::uint64_t size) {
+      for (std::uint64_t at = base / plan::kPageSize; at * plan::kPageSize < base + size; ++at) {
+        require(at < owner.size() && owner[at] == n);
+      }
+    };
+    mine(row.entry, 1);
+    for (std::uint32_t l = 0; l < row.load_count; ++l) {
+      const plan::Load& load = plan.loads[row.first_load + l];
+      mine(load.destination, load.memory_size);
+      require(load.file_size <= load.memory_size);
+      require(std::uint64_t{load.store_offset} + load.file_size <= plan.store_size);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mezzo::test
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  using namespace mezzo;
+  FuzzedDataProvider data(bytes, size);
+  plan::Plan plan = test::good_plan();
+  test::damage(plan, data);
+  std::vector<unsigned char> store(test::kStoreSize, 0x5a);
+  test::seal(plan, store);
+  if (!verify_header(plan).good() || !verify_memory(plan, test::kRam).good()) return 0;
+  constexpr std::uint32_t kLargestStore = 1u << 20;  // more would only take longer
+  if (plan.store_size > kLargestStore) return 0;
+  store.resize(plan.store_size, 0x5a);
+  if (!verify_store(plan, store.data()).good()) return 0;
+  if (!verify_partitions(plan, test::kCpus).good()) return 0;
+  test::check_again(plan);
+  return 0;
+}
