@@ -178,10 +178,15 @@ void check_owners(const System& system, Diagnostics& diagnostics) {
           {&partition, "console", partition.console, partition.console, partition.console_where});
     }
   }
+  for (const Link& link : system.links) {
+    for (const LinkEnd& end : link.ends) {
+      consoles.push_back({&system.partitions[end.partition], "link", end.com, end.com, end.where});
+    }
+  }
   report_conflicts(system, "processor", false, cpus, "give each partition a 'cpu' of its own",
                    diagnostics);
-  report_conflicts(system, "serial port COM", false, consoles,
-                   "give one of them another console, or \"none\"", diagnostics);
+  report_conflicts(system, "serial port COM", false, consoles, "give one of them another port",
+                   diagnostics);
   check_devices(system, diagnostics);
   check_controllers(system, diagnostics);
   std::vector<Claim> irqs = irq_claims(system);
