@@ -306,6 +306,21 @@ TEST(Deliver, HandlerSegmentMustBePresentCodeOfEnoughPrivilege) {
   }
 }
 
+TEST(Deliver, BenignEventOfABadHandlerSegmentRaisesTheSegmentsFault) {
+  for (const unsigned selector : {0u, unsigned{test::kKernelData}, unsigned{test::kUserCode},
+                                  unsigned{test::kAbsentCode}, 0x1000u, 0x100u}) {
+    const bool absent = selector == test::kAbsentCode;
+    FakeGuest guest;
+    guest.set_handler(kProtection);
+    guest.set_handler(kNotPresent);
+    guest.set_gate(kDevice, interrupt_gate(static_cast<std::uint16_t>(selector), 0x1000, 0));
+    (void)deliver_fault(guest, kDevice);
+    EXPECT_EQ(guest.frame.eip, FakeGuest::kHandler + (absent ? kNotPresent : kProtection))
+        << selector;
+    EXPECT_EQ(guest.stacked(0), selector | kExternal);
+  }
+}
+
 TEST(Deliver, UnwritableStackLeavesTheInterruptedContextToTheDoubleFault) {
   FakeGuest guest;
   guest.set_handler(kDevice);

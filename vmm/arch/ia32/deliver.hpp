@@ -156,18 +156,32 @@ template <Machine M>
   return true;
 }
 
-// Enters the guest's handler through an interrupt or trap gate. False if the gate, its code segment
-// or the stack is unusable; the frame is then unchanged.
-template <Machine M>
-[[nodiscard]] bool enter_gate(Context<M>& c, const Gate& gate, std::uint8_t vector,
-                              std::optional<std::uint32_t> error_code) {
-  Frame& f = c.frame;
-  const auto code = descriptor_of(c, gate.selector());
-  if (!code || !code->present() || !code->is_code()) return false;
-  const unsigned from = f.ring();
-  const unsigned to = code->conforming() ? from : (code->dpl() == 0 ? 1u : code->dpl());
-  if (to > from) return false;
+// The ring that a handler with code segment `code` runs in, entered from ring `from`.
+[[nodiscard]] constexpr unsigned handler_ring(const Descriptor& code, unsigned from) {
+  if (code.conforming()) return from;
+  return code.dpl() == 0 ? 1 : code.dpl();
+}
 
+// The fault of a gate's code segment, or nothing if a handler may run there.
+template <Machine M>
+[[nodiscard]] std::optional<Vector> code_fault(Context<M>& c,
+                                               const std::optional<Descriptor>& code) {
+  if (!code || !code->is_code()) return Vector::GeneralProtection;
+  const unsigned ring = handler_ring(*code, c.frame.ring());
+  const bool leaves_virtual = (c.frame.eflags & eflags::kVirtual8086) != 0;
+  if (ring > c.frame.ring() || (leaves_virtual && ring != 1)) return Vector::GeneralProtection;
+  if (!code->present()) return Vector::SegmentNotPresent;
+  return std::nullopt;
+}
+
+// Enters the guest's handler through an interrupt or trap gate whose code segment has no fault.
+// False if the stack is unusable; the frame is then unchanged.
+template <Machine M>
+[[nodiscard]] bool enter_gate(Context<M>& c, const Gate& gate, const Descriptor& code,
+                              std::uint8_t vector, std::optional<std::uint32_t> error_code) {
+  Frame& f = c.frame;
+  const unsigned from = f.ring();
+  const unsigned to = handler_ring(code, from);
   std::uint32_t ss = f.ss;
   std::uint32_t esp = f.esp;
   if (to < from) {
@@ -217,6 +231,37 @@ template <Machine M>
   return vector == 0 || (vector >= 10 && vector <= 14) || vector == 20 || vector == 21;
 }
 
+// The exception raised instead of an event; a double fault also where several are not told apart.
+struct DeliveryFault {
+  Vector vector;
+  std::uint32_t error_code;
+};
+
+// Enters the guest's handler of `vector`. Returns nothing, or what kept it from being entered.
+template <Machine M>
+[[nodiscard]] std::optional<DeliveryFault> try_deliver(Context<M>& c, std::uint8_t vector,
+                                                       bool software, std::uint32_t error_code) {
+  constexpr std::uint32_t kInIdt = 2;
+  constexpr DeliveryFault kUnusable{Vector::DoubleFault, 0};
+  const std::uint32_t external = software ? 0 : 1;
+  const std::uint32_t of_gate = std::uint32_t{vector} * 8 + kInIdt + external;
+  const auto gate = guest_gate(c, vector);
+  if (!gate || !(gate->is_task_gate() || gate->is_32())) {
+    return DeliveryFault{Vector::GeneralProtection, of_gate};
+  }
+  if (!gate->present()) return DeliveryFault{Vector::SegmentNotPresent, of_gate};
+  if (gate->is_task_gate()) {
+    return enter_task(c, gate->selector()) ? std::nullopt : std::optional(kUnusable);
+  }
+  const auto code = descriptor_of(c, gate->selector());
+  if (const auto fault = code_fault(c, code)) {
+    return DeliveryFault{*fault, selector_error(gate->selector()) | external};
+  }
+  const bool with_code = has_error_code(vector) && !software;
+  const auto pushed = with_code ? std::optional(error_code) : std::nullopt;
+  return enter_gate(c, *gate, *code, vector, pushed) ? std::nullopt : std::optional(kUnusable);
+}
+
 // Delivers `vector`. What cannot be delivered raises the fault of its gate, or else a double fault;
 // and a double fault that cannot be delivered ends the partition. Calls itself at most twice.
 // `software`: by INT n, so no error code is pushed. Returns Resume or Stop.
@@ -224,23 +269,13 @@ template <Machine M>
 [[nodiscard]] Verdict deliver(Context<M>& c, std::uint8_t vector, bool software,
                               std::uint32_t error_code) {
   constexpr auto kDoubleFault = static_cast<std::uint8_t>(Vector::DoubleFault);
-  auto fault = Vector::GeneralProtection;
-  const auto gate = guest_gate(c, vector);
-  if (gate && (gate->is_task_gate() || gate->is_32())) {
-    fault = gate->present() ? Vector::DoubleFault : Vector::SegmentNotPresent;
-    if (gate->present() && gate->is_task_gate()) {
-      if (enter_task(c, gate->selector())) return Verdict::resume();
-    } else if (gate->present()) {
-      const bool with_code = has_error_code(vector) && !software;
-      const auto code = with_code ? std::optional(error_code) : std::nullopt;
-      if (enter_gate(c, *gate, vector, code)) return Verdict::resume();
-    }
-  }
+  const auto fault = try_deliver(c, vector, software, error_code);
+  if (!fault) return Verdict::resume();
   if (vector == kDoubleFault || c.vcpu.idt.limit < 8) return shutdown(c, vector);
-  if (fault == Vector::DoubleFault || doubles(vector)) return deliver(c, kDoubleFault, false, 0);
-  constexpr std::uint32_t kExternal = 1, kInIdt = 2;
-  return deliver(c, static_cast<std::uint8_t>(fault), false,
-                 std::uint32_t{vector} * 8 + kInIdt + (software ? 0 : kExternal));
+  if (fault->vector == Vector::DoubleFault || doubles(vector)) {
+    return deliver(c, kDoubleFault, false, 0);
+  }
+  return deliver(c, static_cast<std::uint8_t>(fault->vector), false, fault->error_code);
 }
 
 }  // namespace mezzo::ia32
