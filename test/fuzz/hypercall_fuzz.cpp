@@ -1,0 +1,169 @@
+// Fuzzer: hypercalls with any arguments and memory, against what abi/hypercall.hpp promises:
+// results and errors, registers that are kept, and a log that gets exactly the text that was
+// written.
+#include <fuzzer/FuzzedDataProvider.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "arch/ia32/hypercalls.hpp"
+#include "support/fake_machine.hpp"
+
+namespace mezzo::test {
+namespace {
+
+using hypercall::Call;
+using hypercall::Error;
+using Kind = Verdict::Kind;
+
+struct TextLog {
+  std::string text;
+  void put(char character) { text += character; }
+  void put(std::string_view characters) { text += characters; }
+};
+
+constexpr std::array<std::uint32_t, 8> kAddresses{0,          0x30000,    0x30fff,    0x31000,
+                                                  0xffbff000, 0xffbfffff, 0xffc00000, 0xffffffff};
+constexpr std::array<std::uint32_t, 4> kPresent{0x0, 0x30000, 0x31000, 0xffbff000};
+
+void require(bool condition, const char* what, const ia32::Frame& f) {
+  if (condition) return;
+  std::fprintf(stderr, "%s: eax %#x ebx %#x ecx %#x edx %#x\n", what, f.eax, f.ebx, f.ecx, f.edx);
+  std::abort();
+}
+
+std::uint8_t byte_of(std::uint32_t address) { return static_cast<std::uint8_t>(address * 37 >> 3); }
+
+// The text at [address, +bytes), as far as the pages reach.
+std::string readable(std::uint32_t address, std::uint32_t bytes) {
+  std::string text;
+  for (std::uint32_t n = 0; n < bytes; ++n) {
+    const std::uint64_t at = std::uint64_t{address} + n;
+    const bool present = std::ranges::any_of(kPresent, [&](std::uint32_t page) {
+      return at >= page && at < std::uint64_t{page} + 4096;
+    });
+    if (!present) break;
+    text += static_cast<char>(byte_of(static_cast<std::uint32_t>(at)));
+  }
+  return text;
+}
+
+void check_console(const ia32::Frame& before, const ia32::Frame& after, const std::string& log) {
+  constexpr std::string_view kPrefix = "fuzz: ";
+  const auto is = [&](Error error) { return after.eax == static_cast<std::uint32_t>(error); };
+  if (before.ecx > hypercall::kConsoleWriteMax) {
+    return require(is(Error::BadArgument) && log.empty(), "an over-long text", after);
+  }
+  const std::string text = readable(before.ebx, before.ecx);
+  const std::string whole = before.ecx == 0 ? "" : std::string(kPrefix) + text;
+  if (text.size() == before.ecx) {
+    return require(after.eax == before.ecx && log == whole, "a good text", after);
+  }
+  require(is(Error::BadAddress), "a text that cannot be read", after);
+  require(log.empty() || whole.starts_with(log), "a text of somebody else's", after);
+}
+
+void check_result(const ia32::Frame& before, const ia32::Frame& after, const Verdict& verdict,
+                  const plan::Plan& plan, const status::PartitionStatus& status) {
+  const auto call = static_cast<Call>(before.eax);
+  const bool resumes = call != Call::StopSelf && call != Call::RestartSelf;
+  require(resumes == (verdict.kind == Kind::Resume), "a verdict", after);
+  switch (call) {
+    case Call::Null:
+      return require(after.eax == 0, "null", after);
+    case Call::Version:
+      return require(after.eax == hypercall::kVersion, "version", after);
+    case Call::PartitionInfo:
+      return require(after.eax == 0 && after.ebx == 0 && after.ecx == 2 && after.edx == 5, "info",
+                     after);
+    case Call::MemoryStart:
+      for (const plan::Piece& piece :
+           std::span(plan.pieces).first(plan.partitions[0].piece_count)) {
+        require(piece.size <= after.ebx, "a larger piece", after);
+      }
+      return;
+    case Call::Counter:
+      if (before.ebx >= status::kExitCauses) {
+        return require(after.eax == static_cast<std::uint32_t>(Error::BadArgument), "cause", after);
+      }
+      return require((std::uint64_t{after.edx} << 32 | after.eax) == status.exits[before.ebx],
+                     "counter", after);
+    case Call::ConsoleWrite:
+    case Call::StopSelf:
+    case Call::RestartSelf:
+      return;
+    default:
+      require(after.eax == static_cast<std::uint32_t>(Error::UnknownCall), "unknown", after);
+  }
+}
+
+void prepare(plan::Plan& plan, status::PartitionStatus& status, FuzzedDataProvider& data) {
+  plan::Partition& row = plan.partitions[0];
+  std::ranges::copy(std::string_view("fuzz"), row.name);
+  row.cpu = 2;
+  row.piece_count = data.ConsumeIntegralInRange<std::uint32_t>(1, plan::kMaxPieces);
+  for (std::uint32_t n = 0; n < row.piece_count; ++n) {
+    plan.pieces[n] = {n << 20, data.ConsumeIntegral<std::uint32_t>() & ~0xfffu};
+  }
+  status.restarts = 5;
+  for (std::uint64_t& count : status.exits) count = data.ConsumeIntegral<std::uint64_t>();
+}
+
+// The guest's memory: pages full of text, made once.
+FakeMachine& text_machine() {
+  static FakeMachine machine;
+  static bool made = false;
+  if (made) return machine;
+  for (const std::uint32_t page : kPresent) {
+    for (std::uint32_t n = 0; n < 4096; ++n) machine.put(page + n, byte_of(page + n));
+  }
+  made = true;
+  return machine;
+}
+
+void run(FuzzedDataProvider& data) {
+  ia32::Vcpu vcpu;
+  ia32::Frame frame{};
+  ia32::Context<FakeMachine> context{text_machine(), vcpu, frame};
+  plan::Plan plan{};
+  status::PartitionStatus status{};
+  frame.eax = data.ConsumeIntegralInRange<std::uint32_t>(0, 10);
+  if (data.ConsumeBool()) frame.eax = static_cast<std::uint32_t>(Call::ConsoleWrite);
+  frame.ebx = data.ConsumeBool() ? data.ConsumeIntegral<std::uint32_t>()
+                                 : data.PickValueInArray(kAddresses) -
+                                       data.ConsumeIntegralInRange<std::uint32_t>(0, 64);
+  frame.ecx = data.ConsumeBool() ? data.ConsumeIntegral<std::uint32_t>()
+                                 : data.ConsumeIntegralInRange<std::uint32_t>(0, 1030);
+  prepare(plan, status, data);
+  const Partition partition(plan, plan.partitions[0], status);
+  const ia32::Frame before = frame;
+  TextLog log;
+  const Verdict verdict = ia32::answer_hypercall(context, partition, log);
+  const ia32::Frame& after = frame;
+  require(after.esi == before.esi && after.edi == before.edi && after.ebp == before.ebp &&
+              after.esp == before.esp && after.eip == before.eip && after.cs == before.cs &&
+              after.ss == before.ss && after.eflags == before.eflags,
+          "a register that is kept", after);
+  check_result(before, after, verdict, plan, status);
+  if (static_cast<Call>(before.eax) == Call::ConsoleWrite) {
+    check_console(before, after, log.text);
+  } else {
+    require(log.text.empty(), "a log nobody wrote", after);
+  }
+}
+
+}  // namespace
+}  // namespace mezzo::test
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  FuzzedDataProvider data(bytes, size);
+  mezzo::test::run(data);
+  return 0;
+}
