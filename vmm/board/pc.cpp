@@ -72,6 +72,12 @@ void wait_pit(std::uint16_t counts) {
   out(kSpeaker, speaker);
 }
 
+void mask_all(std::uint32_t io_apic) {
+  mask_pic();
+  stop_pit();
+  mask_io_apic(io_apic);
+}
+
 void quiesce(const plan::Partition& partition, std::uint32_t io_apic) {
   for (std::uint32_t n = 0; n < partition.bus_master_count; ++n) {
     disable_bus_master(partition.bus_masters[n]);

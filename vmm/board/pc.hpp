@@ -25,6 +25,10 @@ inline constexpr std::uint32_t kPitHertz = 1193182;
 // Runs counter 2 for `counts` input clocks and returns when it has expired.
 void wait_pit(std::uint16_t counts);
 
+// Masks every line of both PICs and of the IO-APIC, as the firmware may have left some open: nobody
+// may get an interrupt of a chip that is not its own. Called once, before a guest runs.
+void mask_all(std::uint32_t io_apic);
+
 // Switches off bus mastering of each listed PCI function, masks every interrupt that reaches the
 // partition's CPU through the chips it owns, and silences its UART. Called on the partition's CPU,
 // with the guest not running. `io_apic`: linear address of the IO-APIC.

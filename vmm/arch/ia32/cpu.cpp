@@ -61,6 +61,7 @@ extern "C" [[noreturn]] void cpu_main() {
   load_tables(cpu);
   local_apic::reset(false);
   arrived = true;
+  if (cpu.index == 0) start_heartbeat();
   if (cpu.partition == kNoPartition) park(cpu);
   start_partition(cpu);
 }

@@ -83,6 +83,7 @@ namespace mezzo::ia32 {
 template <Machine M>
 [[nodiscard]] Verdict emulate(Context<M>& c, const Instruction& i, std::uint32_t error_code) {
   if (c.frame.ring() != 1 && is_privileged(i.op)) return general_protection(error_code);
+  if (i.lock) return Verdict::inject(static_cast<std::uint8_t>(Vector::InvalidOpcode));
   switch (i.op) {
     case Op::MovFromCr:
       return move_from_control(c, i);

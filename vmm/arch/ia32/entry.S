@@ -10,11 +10,13 @@
 .macro vector_stub vector
     .align 16
     .if (\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
+    pushl $\vector
+    jmp enter_with_code
     .else
     pushl $0
-    .endif
     pushl $\vector
     jmp enter_monitor
+    .endif
 .endm
 
     .section .text, "ax"
@@ -26,6 +28,28 @@ vector_stubs:
     vector_stub current
     .set current, current + 1
     .endr
+
+/* A device can raise these vectors too (a PIC at its power-on base, a local APIC's timer), and then there
+   is no error code. A frame of the guest begins at the top of the stack, 16 bytes lower from virtual-8086
+   mode; one of ring 0 lies deeper, or near the top on the way out, and has the monitor's CS. */
+    .set STACK_TOP, MEZZO_CPU_AREA + MEZZO_STACK_SIZE
+    .align 16
+enter_with_code:
+    cmpl $(STACK_TOP - 28), %esp        /* ring 1 or 3, with a code */
+    je enter_monitor
+    cmpl $(STACK_TOP - 24), %esp        /* and without */
+    je 1f
+    cmpl $MEZZO_MONITOR_CS, 12(%esp)    /* ring 0, with a code */
+    je enter_monitor
+    cmpl $(STACK_TOP - 44), %esp        /* virtual-8086 mode, with a code */
+    je enter_monitor
+    cmpl $(STACK_TOP - 40), %esp        /* and without */
+    je 1f
+    cmpl $MEZZO_MONITOR_CS, 8(%esp)     /* ring 0, without a code */
+    jne enter_monitor
+1:  pushl (%esp)
+    addl $MEZZO_EXTERNAL, (%esp)
+    movl $0, 4(%esp)
 
     .align 16
 enter_monitor:

@@ -31,6 +31,10 @@
 // Not a vector of the processor: an IRET or a segment load on the way back to the guest faulted.
 #define MEZZO_RETURN_FAULT 256
 
+// Added to a vector that the processor gives an error code, when a device raised it and there is
+// none.
+#define MEZZO_EXTERNAL 512
+
 #ifndef __ASSEMBLER__
 #include <cstdint>
 

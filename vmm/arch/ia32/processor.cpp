@@ -27,6 +27,27 @@ class AccessWindow {
   std::uint32_t cr2_;
 };
 
+// Which bits of CR4 this processor has, of those that a guest may set. Asked of CPUID and not found
+// out by trying, because QEMU's TCG repeats a refused write for ever.
+std::uint32_t supported_cr4() {
+  std::uint32_t eax = 1, ebx, ecx = 0, edx;
+  asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  struct Feature {
+    bool present;
+    std::uint32_t bits;
+  };
+  const Feature features[] = {
+      {(edx >> 1 & 1) != 0, cr4::kVirtual8086},     {(edx >> 4 & 1) != 0, cr4::kTimeStampDisable},
+      {(edx >> 2 & 1) != 0, cr4::kDebugging},       {(edx >> 7 & 1) != 0, cr4::kMachineCheck},
+      {(edx >> 13 & 1) != 0, cr4::kGlobalPages},    {(edx >> 24 & 1) != 0, cr4::kFxsr},
+      {(edx >> 25 & 1) != 0, cr4::kSimdExceptions}, {(ecx >> 26 & 1) != 0, cr4::kXsave}};
+  std::uint32_t supported = cr4::kPerformanceCounter;
+  for (const Feature& feature : features) {
+    if (feature.present) supported |= feature.bits;
+  }
+  return supported;
+}
+
 bool is_guest_linear(std::uint32_t linear, std::uint32_t bytes) {
   return linear < layout::kWindow && bytes <= layout::kWindow - linear;
 }
@@ -69,6 +90,7 @@ void Processor::write_cr0(std::uint32_t guest_value) {
                     cr0::kExtensionType);
 }
 bool Processor::write_cr4(std::uint32_t guest_value) {
+  if ((guest_value & ~supported_cr4()) != 0) return false;
   return write_cr4_safe((guest_value & cr4::kGuestOwned) | cr4::kLargePages);
 }
 

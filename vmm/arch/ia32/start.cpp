@@ -181,12 +181,16 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
     cpus[n].index = n;
     cpus[n].partition = partition_of(n);
   }
+  board::pc::mask_all(layout::kIoApic);  // before any guest runs: it may own one of them
   for (std::uint32_t n = 1; n < count; ++n) start_processor(cpus[n], processors.ids[n]);
+  enter_cpu_main(cpus[0]);
+}
+
+void start_heartbeat() {
   const irq::Hpet hpet(layout::kHpet);
   if (!hpet.present() || !hpet.start_nmi(the_plan.heartbeat_us)) {
     log.line("no HPET that can send NMIs: the monitor sees commands only at exits");
   }
-  enter_cpu_main(cpus[0]);
 }
 
 [[noreturn]] void bug(const char* what, const Frame* frame) {

@@ -91,6 +91,10 @@ Verdict decide(Exit& exit) {
     exit.cause = ExitCause::MonitorFault;
     return repair_return(exit);
   }
+  if ((frame.vector & MEZZO_EXTERNAL) != 0) {
+    exit.cause = ExitCause::UnsettledVector;
+    return Verdict::software_interrupt(vector);
+  }
   switch (vector) {
     case 2:
       exit.cause = ExitCause::Nmi;
@@ -153,7 +157,7 @@ Verdict wait_for_interrupt(Exit& exit) {
   exit.cause = ExitCause::IdleWakeup;
   exit.value = cpu.woken_by;
   exit.record(exit.context.frame.eip);
-  return Verdict::inject(static_cast<std::uint8_t>(cpu.woken_by));
+  return Verdict::software_interrupt(static_cast<std::uint8_t>(cpu.woken_by));
 }
 
 Verdict apply(Exit& exit, const Verdict& verdict) {
@@ -204,7 +208,7 @@ void handle_own_trap(Cpu& cpu, Frame& frame) {
     return;
   }
   if (idling) {
-    cpu.woken_by = frame.vector;
+    cpu.woken_by = frame.vector & 0xff;
     return;
   }
   for (const Fixup* fixup = fixups; fixup != fixups_end; ++fixup) {
