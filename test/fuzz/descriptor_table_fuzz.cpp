@@ -35,13 +35,25 @@ std::uint32_t any_address(FuzzedDataProvider& data) {
   return data.ConsumeBool() ? place : place + data.ConsumeIntegralInRange<std::uint32_t>(0, 0xfff);
 }
 
+// Any eight bytes, or a present system descriptor of an interesting place.
+ia32::Descriptor any_descriptor(FuzzedDataProvider& data) {
+  if (data.ConsumeBool()) {
+    return {data.ConsumeIntegral<std::uint32_t>(), data.ConsumeIntegral<std::uint32_t>()};
+  }
+  const ia32::Descriptor task = ia32::tss(any_address(data), data.ConsumeIntegral<std::uint16_t>());
+  const auto type = data.ConsumeIntegralInRange<std::uint32_t>(0, 15);
+  return {task.low, (task.high & ~0xf00u) | (data.ConsumeBool() ? 2 : type) << 8};
+}
+
+// Somebody writes a descriptor, or takes a page away.
 void scribble(FakeMachine& machine, FuzzedDataProvider& data) {
+  constexpr std::uint32_t kSecondPage = 0x21000;
   constexpr std::array<std::uint32_t, 6> kPages{
-      FakeGuest::kGdt, FakeGuest::kIdt, FakeGuest::kLocalTable, 0x20000, 0x21000, 0xffbff000};
-  const std::uint32_t page = data.PickValueInArray(kPages);
-  const std::uint32_t at = page + data.ConsumeIntegralInRange<std::uint32_t>(0, 511) * 8;
-  machine.put(at, ia32::Descriptor{data.ConsumeIntegral<std::uint32_t>(),
-                                   data.ConsumeIntegral<std::uint32_t>()});
+      FakeGuest::kGdt, FakeGuest::kIdt, FakeGuest::kLocalTable, 0x20000, kSecondPage, 0xffbff000};
+  if (data.ConsumeIntegralInRange(0, 7) == 7) return machine.unmap(kSecondPage);
+  const std::uint32_t last = data.ConsumeBool() ? 15 : 511;
+  const std::uint32_t at = data.ConsumeIntegralInRange<std::uint32_t>(0, last) * 8;
+  machine.put(data.PickValueInArray(kPages) + at, any_descriptor(data));
 }
 
 struct Loaded {
@@ -60,6 +72,11 @@ Verdict load(FakeGuest& guest, FuzzedDataProvider& data) {
   if (kind >= 2) {
     guest.frame.eax = data.ConsumeBool() ? data.ConsumeIntegralInRange<std::uint32_t>(0, 15) * 8
                                          : data.ConsumeIntegral<std::uint16_t>();
+    if (data.ConsumeBool()) {
+      const std::uint32_t selector = data.ConsumeIntegralInRange<std::uint16_t>(1, 30) * 8u;
+      guest.set_descriptor(static_cast<std::uint16_t>(selector), any_descriptor(data));
+      guest.frame.eax = selector;
+    }
     const auto i = decoded({0x0f, 0x00, kind == 2 ? std::uint8_t{0xd0} : std::uint8_t{0xd8}});
     return kind == 2 ? ia32::load_local_table(guest.context, i)
                      : ia32::load_task_register_of(guest.context, i);
