@@ -14,7 +14,7 @@ using test::FakeMachine;
 using Kind = Verdict::Kind;
 
 constexpr std::uint32_t kOperand = 0x9100;
-constexpr std::uint8_t kNotPresent = 11, kProtection = 13;
+constexpr std::uint8_t kNotPresent = 11, kProtection = 13, kPageFault = 14;
 constexpr Descriptor kRing0Code{0x0000ffff, 0x00cf9a00}, kRing0Data{0x0000ffff, 0x00cf9200};
 constexpr Descriptor kCallGate{0x00080000, 0x0000ec00};
 
@@ -162,11 +162,12 @@ TEST(LoadGdt, FailingLoadKeepsTheOldTable) {
   }
 }
 
-TEST(LoadGdt, UnreadableOperandIsRefused) {
+TEST(LoadGdt, OfAnOperandOnAnAbsentPageIsAPageFaultThere) {
   FakeGuest guest;
   const auto far_away = test::decoded({0x0f, 0x01, 0x15, 0x00, 0x00, 0xff, 0x7f});
   const auto in_window = test::decoded({0x0f, 0x01, 0x15, 0x00, 0x00, 0xc0, 0xff});
-  EXPECT_TRUE(raises(load_gdt_register(guest.context, far_away), kProtection, 0));
+  EXPECT_TRUE(raises(load_gdt_register(guest.context, far_away), kPageFault, 0));
+  EXPECT_EQ(guest.machine.read_cr2(), 0x7fff0000u);
   EXPECT_TRUE(raises(load_gdt_register(guest.context, in_window), kProtection, 0));
   EXPECT_EQ(guest.vcpu.gdt.base, FakeGuest::kGdt);
 }
@@ -418,7 +419,7 @@ TEST(LoadLocalTable, TakesItsSelectorFromMemoryToo) {
   EXPECT_EQ(load_local_table(guest.context, from_memory).kind, Kind::Skip);
   EXPECT_EQ(guest.vcpu.ldt_register, test::kLdt);
   guest.machine.unmap(kOperand);
-  EXPECT_TRUE(raises(load_local_table(guest.context, from_memory), kProtection, 0));
+  EXPECT_TRUE(raises(load_local_table(guest.context, from_memory), kPageFault, 0));
 }
 
 // ---- LTR ----

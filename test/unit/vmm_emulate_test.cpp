@@ -21,7 +21,8 @@ using status::ExitCause;
 using status::StopReason;
 using Code = std::vector<std::uint8_t>;
 
-constexpr std::uint8_t kInvalidOpcode = 6, kNotPresent = 11, kStackFault = 12, kProtection = 13;
+constexpr std::uint8_t kInvalidOpcode = 6, kNotPresent = 11, kStackFault = 12, kProtection = 13,
+                       kPageFault = 14;
 constexpr std::uint32_t kData = 0x9100;
 
 Verdict execute(FakeGuest& guest, const Code& code, std::uint32_t error_code = 0) {
@@ -512,9 +513,14 @@ TEST(InterruptReturn, StackThatCannotBeReadFaults) {
   for (const std::uint32_t esp :
        {0x77777777u, 0xffbffff8u, 0xfffffff8u, FakeGuest::kStackTop - 8}) {
     guest.frame.esp = esp;
-    EXPECT_TRUE(raises(execute(guest, {0xcf}), kProtection, 0)) << esp;
+    const auto fault = esp >= plan::kMonitorWindow ? kProtection : kPageFault;
+    EXPECT_TRUE(raises(execute(guest, {0xcf}), fault, 0)) << esp;
     EXPECT_EQ(guest.frame.esp, esp);
   }
+  guest.frame.esp =
+      FakeGuest::kStackTop - 8;  // the first words are there, the rest is a page further
+  (void)execute(guest, {0xcf});
+  EXPECT_EQ(guest.machine.read_cr2(), FakeGuest::kStackTop);
 }
 
 // ---- INT n ----

@@ -142,8 +142,20 @@ template <Machine M>
   return Verdict::inject(static_cast<std::uint8_t>(Vector::GeneralProtection), error_code);
 }
 
-// What an instruction meets whose operand the monitor could not read: the guest's own page fault is
-// raised by letting it run into it, so a plain #GP is the answer left.
-[[nodiscard]] constexpr Verdict unreadable_operand() { return general_protection(); }
+// What an instruction meets whose operand at `linear` the monitor could not read: the page fault
+// that the processor would have raised had it got that far. The first byte decides which of two
+// pages is absent.
+template <Machine M>
+[[nodiscard]] Verdict unreadable_at(Context<M>& c, std::uint32_t linear) {
+  std::uint8_t first = 0;
+  if (c.machine.read(linear, &first, sizeof first)) linear = (linear | (plan::kPageSize - 1)) + 1;
+  if (linear >= plan::kMonitorWindow) return general_protection();
+  c.machine.write_cr2(linear);
+  return Verdict::inject(static_cast<std::uint8_t>(Vector::PageFault), 0);
+}
+template <Machine M>
+[[nodiscard]] Verdict unreadable_operand(Context<M>& c, const Instruction& i) {
+  return i.memory ? unreadable_at(c, linear_address(c, *i.memory)) : general_protection();
+}
 
 }  // namespace mezzo::ia32

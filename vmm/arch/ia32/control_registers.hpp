@@ -99,7 +99,7 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict load_machine_status(Context<M>& c, const Instruction& i) {
   const auto value = read_operand16(c, i);
-  if (!value) return unreadable_operand();
+  if (!value) return unreadable_operand(c, i);
   return load_cr0(c, (c.vcpu.cr0 & ~0xeu) | (*value & 0xfu));
 }
 
@@ -127,6 +127,15 @@ template <Machine M>
   return Verdict::skip();
 }
 
+// Breakpoints on I/O ports (type 10b, with CR4.DE) would hit the monitor's own port accesses.
+[[nodiscard]] constexpr std::uint32_t without_port_breakpoints(std::uint32_t debug_control) {
+  for (unsigned n = 0; n < 4; ++n) {
+    const bool port = (debug_control >> (16 + 4 * n) & 3) == 2;
+    if (port) debug_control &= ~(3u << 2 * n);
+  }
+  return debug_control;
+}
+
 // Debug registers are the guest's, except that no breakpoint may hit inside the monitor, and that
 // the guest may not trap its own debug-register accesses (DR7.GD): they trap already.
 template <Machine M>
@@ -137,7 +146,7 @@ template <Machine M>
   }
   std::uint32_t value = c.frame.general(i.rm);
   if (i.reg <= 3 && value >= plan::kMonitorWindow) value = 0;
-  if (i.reg == 5 || i.reg == 7) value &= ~kGeneralDetect;
+  if (i.reg == 5 || i.reg == 7) value = without_port_breakpoints(value & ~kGeneralDetect);
   c.machine.write_debug(i.reg, value);
   return Verdict::skip();
 }

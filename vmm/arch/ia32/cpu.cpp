@@ -5,6 +5,7 @@
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
 #include "arch/ia32/monitor.hpp"
+#include "arch/ia32/msr.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
 #include "board/pc.hpp"
@@ -15,6 +16,8 @@ namespace {
 extern "C" const char ap_start_begin[], ap_start_end[], ap_start_directory[], ap_start_stack[];
 
 volatile bool arrived;  // set by the processor that is being woken
+volatile bool
+    complete;  // all have been woken: their start-up code's page may be a guest's from now on
 
 constexpr std::uint16_t kPitMillisecond = board::pc::kPitHertz / 1000;
 
@@ -45,6 +48,8 @@ void load_tables(Cpu& cpu) {
       : "i"(MEZZO_MONITOR_CS), "r"(std::uint32_t{layout::kMonitorDs})
       : "memory");
   clear_fs_gs();
+  (void)write_msr_safe(msr::kSysenterCs, 0,
+                       0);  // SYSENTER of a process must fault, not enter ring 0
   load_task_register(layout::kMonitorTss);
   ia32::load_ldt(0);
   for (unsigned n = 0; n < 256; ++n) {
@@ -61,7 +66,11 @@ extern "C" [[noreturn]] void cpu_main() {
   load_tables(cpu);
   local_apic::reset(false);
   arrived = true;
-  if (cpu.index == 0) start_heartbeat();
+  if (cpu.index == 0) {
+    complete = true;
+    start_heartbeat();
+  }
+  while (!complete) pause();
   if (cpu.partition == kNoPartition) park(cpu);
   start_partition(cpu);
 }
@@ -76,15 +85,20 @@ void start_processor(Cpu& cpu, std::uint8_t apic_id) {
   patch(ap_start_directory, machine_address(cpu, cpu.identity_directory));
   patch(ap_start_stack, layout::kCpuArea + sizeof cpu.stack);
 
+  // A processor that misses its time is asked again from INIT on, so that no late message finds it.
+  constexpr int kAttempts = 3, kPatienceMs = 2000;
   arrived = false;
-  local_apic::send(apic_id, local_apic::kDeliverInit | local_apic::kAssert);
-  for (int n = 0; n < 10; ++n) board::pc::wait_pit(kPitMillisecond);
-  for (int attempt = 0; attempt < 2 && !arrived; ++attempt) {
+  for (int attempt = 0; attempt < kAttempts && !arrived; ++attempt) {
+    local_apic::send(apic_id, local_apic::kDeliverInit | local_apic::kAssert);
+    for (int n = 0; n < 10; ++n) board::pc::wait_pit(kPitMillisecond);
     local_apic::send(apic_id, local_apic::kDeliverStartUp | local_apic::kAssert |
                                   layout::kApStart / plan::kPageSize);
-    for (int n = 0; n < 100 && !arrived; ++n) board::pc::wait_pit(kPitMillisecond);
+    for (int n = 0; n < kPatienceMs && !arrived; ++n) board::pc::wait_pit(kPitMillisecond);
   }
-  if (!arrived) log.line("processor ", cpu.index, " did not start");
+  if (!arrived) {
+    local_apic::send(apic_id, local_apic::kDeliverInit | local_apic::kAssert);
+    log.line("processor ", cpu.index, " did not start");
+  }
 }
 
 }  // namespace mezzo::ia32

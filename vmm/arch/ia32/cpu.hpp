@@ -34,6 +34,8 @@ struct alignas(plan::kPageSize) Cpu {
   std::uint32_t partition;        // index in the plan, or kNoPartition
   std::uint32_t directory_entry;  // what each of the guest's page directories holds last
 
+  bool owes_answer;  // to the request below, when the commanded state is reached
+  std::uint32_t request;
   volatile bool nmi_pending;  // an NMI hit the monitor itself; looked at before the guest goes on
   volatile std::uint32_t woken_by;  // vector that ended idle_wait(), or kNoVector
 };

@@ -77,7 +77,7 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict load_gdt_register(Context<M>& c, const Instruction& i) {
   const auto table = read_table_operand(c, i);
-  return table ? load_guest_gdt(c, *table) : unreadable_operand();
+  return table ? load_guest_gdt(c, *table) : unreadable_operand(c, i);
 }
 
 // The privilege a stub needs so that the guest's own INT n reaches it as it would reach the guest's
@@ -122,7 +122,7 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict load_idt_register(Context<M>& c, const Instruction& i) {
   const auto table = read_table_operand(c, i);
-  if (!table) return unreadable_operand();
+  if (!table) return unreadable_operand(c, i);
   c.vcpu.idt = *table;
   c.vcpu.idt_settled = table->limit >= 8 && c.vcpu.paging() && is_idt_read_only(c);
   mirror_idt(c);
@@ -132,7 +132,7 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict load_local_table(Context<M>& c, const Instruction& i) {
   const auto selector = read_operand16(c, i);
-  if (!selector) return unreadable_operand();
+  if (!selector) return unreadable_operand(c, i);
   if ((*selector & 0xfffc) == 0) {
     c.machine.load_ldt(0);
     c.vcpu.ldt_register = 0;
@@ -165,7 +165,7 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict load_task_register_of(Context<M>& c, const Instruction& i) {
   const auto selector = read_operand16(c, i);
-  if (!selector) return unreadable_operand();
+  if (!selector) return unreadable_operand(c, i);
   const auto descriptor = (*selector & 4) == 0 ? descriptor_of(c, *selector) : std::nullopt;
   if (!descriptor || !descriptor->is(SystemType::Tss32)) {
     return general_protection(selector_error(*selector));

@@ -113,7 +113,13 @@ template <Machine M>
       return read_msr(c);
     case Op::Wrmsr:
       return write_msr(c);
-    case Op::Rdtsc: {
+    case Op::Rdtsc:
+    case Op::Rdtscp: {
+      constexpr std::uint32_t kTscAuxiliary = 0xc0000103;
+      std::uint64_t auxiliary = 0;
+      if (i.op == Op::Rdtscp && c.machine.read_msr(kTscAuxiliary, auxiliary)) {
+        c.frame.ecx = static_cast<std::uint32_t>(auxiliary);
+      }
       const std::uint64_t now = c.machine.read_tsc();
       c.frame.eax = static_cast<std::uint32_t>(now);
       c.frame.edx = static_cast<std::uint32_t>(now >> 32);

@@ -85,15 +85,23 @@ Frame first_frame(const plan::Partition& row) {
   return frame;
 }
 
-void answer(CommandResult result) {
+void answer(std::uint32_t request, CommandResult result) {
   status::Control& control = status_region.control;
   control.result = result;
-  __atomic_store_n(&control.completed, __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE),
-                   __ATOMIC_RELEASE);
+  __atomic_store_n(&control.completed, request, __ATOMIC_RELEASE);
 }
 
-// Sleeps until an NMI, with interrupts off.
+// The state that the tool commanded is reached.
+void answer_if_owed(Cpu& cpu) {
+  if (!cpu.owes_answer) return;
+  cpu.owes_answer = false;
+  answer(cpu.request, CommandResult::Done);
+}
+
+// Sleeps until an NMI, with interrupts off; without a heartbeat there may be none, so it only
+// rests.
 void sleep(Cpu& cpu) {
+  if (!has_heartbeat) return pause();
   if (!cpu.nmi_pending) halt();
 }
 
@@ -128,6 +136,7 @@ CommandResult judge(Command command, State state) {
 void pause_partition(Cpu& cpu) {
   status::PartitionStatus& status = partition_of(cpu).status();
   status.state = State::Paused;
+  answer_if_owed(cpu);
   while (status.state == State::Paused) {
     sleep(cpu);
     obey_control(cpu);
@@ -145,7 +154,7 @@ void execute(Cpu& cpu, Command command) {
       return pause_partition(cpu);
     case Command::Resume:
       status.state = State::Running;
-      return;
+      return answer_if_owed(cpu);
     case Command::None:
       return;
   }
@@ -160,12 +169,14 @@ void execute(Cpu& cpu, Command command) {
   if (const auto damaged = load_images(partition)) {
     partition.stopped(Verdict::stop(status::StopReason::CorruptImage, *damaged), read_tsc());
     log.line(partition.row().name, ": pristine copy is damaged, load ", *damaged);
+    answer_if_owed(cpu);
     park(cpu);
   }
   write_tsc_frequency(partition.row());
   log.line(partition.row().name, ": starts on CPU ", cpu.index, " at ",
            diag::Hex{partition.row().entry});
   partition.running(read_tsc());
+  answer_if_owed(cpu);
   auto* frame = pointer_to<Frame>(layout::kCpuArea + sizeof cpu.stack - sizeof(Frame));
   *frame = first_frame(partition.row());
   launch(frame);
@@ -179,6 +190,7 @@ void execute(Cpu& cpu, Command command) {
   local_apic::reset(false);
   if (verdict.kind == Verdict::Kind::Restart) restart_partition(cpu);
   partition.stopped(verdict, read_tsc());
+  answer_if_owed(cpu);
   log.line(partition.row().name, ": stopped, reason ", static_cast<std::uint32_t>(verdict.reason),
            " (", diag::Hex{verdict.detail[0]}, ", ", diag::Hex{verdict.detail[1]}, ", ",
            diag::Hex{verdict.detail[2]}, ")");
@@ -205,17 +217,20 @@ void obey_control(Cpu& cpu) {
     status_region.heartbeats = status_region.heartbeats + 1;
     status_region.now_tsc = read_tsc();
   }
-  if (!is_commanded()) return;
   const status::Control& control = status_region.control;
+  const std::uint32_t request = __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE);
+  if (cpu.owes_answer || request == __atomic_load_n(&control.completed, __ATOMIC_ACQUIRE)) return;
   if (control.partition >= the_plan.partition_count) {
-    if (cpu.index == 0) answer(CommandResult::NoSuchPartition);
+    if (cpu.index == 0) answer(request, CommandResult::NoSuchPartition);
     return;
   }
   if (control.partition != cpu.partition) return;
   const Command command = control.command;
   const CommandResult result = judge(command, partition_of(cpu).status().state);
-  answer(result);
-  if (result == CommandResult::Done) execute(cpu, command);
+  if (result != CommandResult::Done) return answer(request, result);
+  cpu.owes_answer = true;
+  cpu.request = request;
+  execute(cpu, command);
 }
 
 }  // namespace mezzo::ia32

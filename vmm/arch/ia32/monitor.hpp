@@ -40,6 +40,7 @@ extern "C" [[noreturn]] void cpu_main();
 // Lets the HPET send NMIs to every processor. Called by the boot processor when all have loaded
 // their IDT: an NMI without one would shut the machine down.
 void start_heartbeat();
+extern bool has_heartbeat;
 
 // Loads fs and gs; a selector the processor refuses becomes null.
 extern "C" void load_fs_gs_safe(std::uint32_t fs, std::uint32_t gs);

@@ -14,6 +14,7 @@
 namespace mezzo::ia32 {
 
 constinit plan::Plan the_plan{};
+constinit bool has_heartbeat = false;
 [[gnu::section(".status")]] constinit status::Region status_region{};
 constinit diag::Log log{status_region.log, board::pc::put_debug};
 constinit std::array<Cpu, status::kMaxCpus> cpus{};
@@ -126,7 +127,6 @@ std::uint32_t measure_tsc() {
 }
 
 void publish_status(std::uint32_t cpu_count) {
-  status_region.magic = status::kMagic;
   status_region.version = status::kVersion;
   status_region.size = sizeof status_region;
   status_region.cpu_count = cpu_count;
@@ -138,6 +138,8 @@ void publish_status(std::uint32_t cpu_count) {
     __builtin_memcpy(row.name, the_plan.partitions[n].name, sizeof row.name);
     row.cpu = the_plan.partitions[n].cpu;
   }
+  // Last: who sees it may read the rest.
+  __atomic_store_n(&status_region.magic, status::kMagic, __ATOMIC_RELEASE);
 }
 
 std::uint32_t partition_of(std::uint32_t cpu) {
@@ -188,7 +190,8 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
 
 void start_heartbeat() {
   const irq::Hpet hpet(layout::kHpet);
-  if (!hpet.present() || !hpet.start_nmi(the_plan.heartbeat_us)) {
+  has_heartbeat = hpet.present() && hpet.start_nmi(the_plan.heartbeat_us);
+  if (!has_heartbeat) {
     log.line("no HPET that can send NMIs: the monitor sees commands only at exits");
   }
 }

@@ -30,18 +30,22 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict move_to_segment(Context<M>& c, const Instruction& i) {
   const auto selector = read_operand16(c, i);
-  if (!selector) return unreadable_operand();
+  if (!selector) return unreadable_operand(c, i);
   if (static_cast<Segment>(i.reg) != Segment::Ss) {
     return general_protection(selector_error(*selector));
   }
   return load_stack_segment(c, *selector);
 }
 
-// Reads words from the guest's stack, and takes them off it.
+// Where the guest's stack top lies, reads words from there, and takes them off.
+template <Machine M>
+[[nodiscard]] std::uint32_t stack_top(Context<M>& c) {
+  const StackSegment stack = stack_segment(c, c.frame.ss);
+  return stack.base + (c.frame.esp & stack.mask);
+}
 template <Machine M>
 [[nodiscard]] bool peek(Context<M>& c, void* to, std::uint32_t bytes) {
-  const StackSegment stack = stack_segment(c, c.frame.ss);
-  return c.machine.read(stack.base + (c.frame.esp & stack.mask), to, bytes);
+  return c.machine.read(stack_top(c), to, bytes);
 }
 template <Machine M>
 void release(Context<M>& c, std::uint32_t bytes) {
@@ -52,7 +56,7 @@ void release(Context<M>& c, std::uint32_t bytes) {
 template <Machine M>
 [[nodiscard]] Verdict pop_segment(Context<M>& c, const Instruction& i) {
   std::uint16_t selector = 0;
-  if (!peek(c, &selector, sizeof selector)) return unreadable_operand();
+  if (!peek(c, &selector, sizeof selector)) return unreadable_at(c, stack_top(c));
   if (static_cast<Segment>(i.reg) != Segment::Ss) {
     return general_protection(selector_error(selector));
   }
@@ -72,7 +76,7 @@ template <Machine M>
   } pointer{};
   if (!i.memory || i.operand_size != 4) return general_protection();
   if (!c.machine.read(linear_address(c, *i.memory), &pointer, sizeof pointer)) {
-    return unreadable_operand();
+    return unreadable_operand(c, i);
   }
   if (i.segment != Segment::Ss) return general_protection(selector_error(pointer.selector));
   const Verdict verdict = load_stack_segment(c, pointer.selector);
@@ -98,7 +102,8 @@ template <Machine M>
   struct {
     std::uint32_t eip, cs;
   } target{};
-  if (i.operand_size != 4 || !peek(c, &target, sizeof target)) return unreadable_operand();
+  if (i.operand_size != 4) return general_protection();
+  if (!peek(c, &target, sizeof target)) return unreadable_at(c, stack_top(c));
   const auto selector = static_cast<std::uint16_t>(target.cs);
   const Verdict verdict = check_kernel_return(c, selector);
   if (verdict.kind != Verdict::Kind::Resume) return verdict;
@@ -114,7 +119,8 @@ template <Machine M>
   struct {
     std::uint32_t eip, cs, flags;
   } target{};
-  if (i.operand_size != 4 || !peek(c, &target, sizeof target)) return unreadable_operand();
+  if (i.operand_size != 4) return general_protection();
+  if (!peek(c, &target, sizeof target)) return unreadable_at(c, stack_top(c));
   if ((c.frame.eflags & eflags::kNestedTask) != 0) return general_protection();
   const auto selector = static_cast<std::uint16_t>(target.cs);
   const Verdict verdict = check_kernel_return(c, selector);

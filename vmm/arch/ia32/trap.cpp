@@ -51,8 +51,12 @@ Verdict emulate_instruction(Exit& exit) {
   std::array<std::uint8_t, kMaxInstructionLength> bytes{};
   const std::uint32_t at =
       segment_base(exit.context, static_cast<std::uint16_t>(frame.cs)) + frame.eip;
+  // The instruction may be the last one of a mapped page.
   std::uint32_t available = bytes.size();
-  while (available > 0 && !exit.processor.read(at, bytes.data(), available)) available /= 2;
+  if (!exit.processor.read(at, bytes.data(), available)) {
+    available = std::min(available, plan::kPageSize - at % plan::kPageSize);
+    if (!exit.processor.read(at, bytes.data(), available)) available = 0;
+  }
 
   const auto code = descriptor_of(exit.context, static_cast<std::uint16_t>(frame.cs));
   const bool code32 = (frame.eflags & eflags::kVirtual8086) == 0 && (!code || code->is_default32());
@@ -211,6 +215,9 @@ void handle_own_trap(Cpu& cpu, Frame& frame) {
     cpu.woken_by = frame.vector & 0xff;
     return;
   }
+  // A watchpoint of the guest's on memory that the monitor touched for it: a trap, nothing to
+  // repeat.
+  if (frame.vector == static_cast<unsigned>(Vector::Debug)) return;
   for (const Fixup* fixup = fixups; fixup != fixups_end; ++fixup) {
     if (frame.eip == fixup->fault) {
       frame.eip = fixup->resume;
