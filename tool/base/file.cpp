@@ -69,6 +69,12 @@ Bytes read_file(const std::filesystem::path& path) {
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  // A device or a pipe is written to, never replaced by a file.
+  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
+    const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!device) throw_errno(fmt::format("cannot write {}", path.string()));
+    return write_all(device.get(), bytes, path);
+  }
   const std::string temporary = fmt::format("{}.{}.partial", path.string(), getpid());
   try {
     Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

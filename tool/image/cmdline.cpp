@@ -98,7 +98,7 @@ Cmdline derive_cmdline(const system::System& system, const system::Partition& pa
   Builder builder;
   add_processor(system, builder);
   builder.add("reboot=t", "a triple fault ends the partition; other methods reset the machine");
-  if (partition.cmdline.find("panic=") == std::string::npos) {
+  if (!(" " + partition.cmdline).contains(" panic=")) {
     builder.add("panic=-1", "a panic ends the partition at once");
   }
   add_devices(system, partition, builder);

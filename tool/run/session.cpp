@@ -250,7 +250,8 @@ void Session::show_monitor_log() {
   const auto count = static_cast<std::size_t>(monitor_log_.gcount());
   for (const std::string& line : monitor_lines_.feed({buffer.data(), count})) {
     if (!attached_) put(line);
-    if (line.find(kRefusal) != std::string::npos) outcome_ = Outcome::MonitorRefused;
+    // Only before the monitor is up: later the text could be a guest's.
+    if (!snapshot(region_) && line.starts_with(kRefusal)) outcome_ = Outcome::MonitorRefused;
   }
 }
 
