@@ -23,7 +23,7 @@ inline constexpr std::uint32_t kMaxPartitions = 8;
 inline constexpr std::uint32_t kMaxPieces = 32;
 inline constexpr std::uint32_t kMaxLoads = 64;
 inline constexpr std::uint32_t kMaxBusMasters = 8;
-inline constexpr std::uint32_t kNameSize = 32;  // with the terminating zero
+inline constexpr std::uint32_t kNameSize = 32;      // with the terminating zero
 inline constexpr std::uint32_t kTscFieldSize = 10;  // see Partition::tsc_khz_field
 
 // Where the boot loader puts the image's last segment: a Plan, followed by the store.
