@@ -34,7 +34,7 @@ std::string kernel_behind(const IndexEntry& entry) {
 
 }  // namespace
 
-PackageCache::PackageCache(std::filesystem::path directory, Progress progress, bool refresh)
+PackageCache::PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh)
     : directory_(made(directory / "packages").parent_path()),
       progress_(std::move(progress)),
       refresh_(refresh),
