@@ -48,8 +48,6 @@ void load_tables(Cpu& cpu) {
       : "i"(MEZZO_MONITOR_CS), "r"(std::uint32_t{layout::kMonitorDs})
       : "memory");
   clear_fs_gs();
-  (void)write_msr_safe(msr::kSysenterCs, 0,
-                       0);  // SYSENTER of a process must fault, not enter ring 0
   load_task_register(layout::kMonitorTss);
   ia32::load_ldt(0);
   for (unsigned n = 0; n < 256; ++n) {
@@ -57,6 +55,9 @@ void load_tables(Cpu& cpu) {
     cpu.guest_idt[n] = stub_gate(n, 0);
   }
   use_guest_idt(cpu);
+  // SYSENTER of a process must fault, not enter ring 0. A processor without it faults here instead,
+  // which needs the vectors.
+  (void)write_msr_safe(msr::kSysenterCs, 0, 0);
 }
 
 }  // namespace
