@@ -19,6 +19,7 @@ Features cpu_features() {
   return {c, d};
 }
 bool cpu_has_xsave() { return (cpu_features().ecx >> 26 & 1) != 0; }
+bool cpu_has_global_pages() { return (cpu_features().edx >> 13 & 1) != 0; }
 bool cpu_has_sysenter() { return (cpu_features().edx >> 11 & 1) != 0; }
 
 template <u32 bit>
@@ -47,7 +48,7 @@ void control_registers() {
         write_cr<4>(kPse);
         return now;
       },
-      value(kPse | kPge));
+      cpu_has_global_pages() ? value(kPse | kPge) : fault(kProtection));
   privileged(
       "cr3-low-bits",
       [] {
