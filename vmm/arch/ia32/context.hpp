@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "arch/ia32/decode.hpp"
 #include "arch/ia32/descriptor.hpp"
@@ -84,6 +85,29 @@ template <Machine M>
   const std::span<Descriptor> gdt = c.machine.guest_gdt();
   if (offset == 0 || offset + 7 > c.vcpu.gdt.limit || offset / 8 >= gdt.size()) return std::nullopt;
   return gdt[offset / 8];
+}
+
+// Takes what the guest has written since LGDT to the entry of a copied GDT that `selector` names.
+// Whether the copy changed.
+template <Machine M>
+[[nodiscard]] bool renew_descriptor(Context<M>& c, std::uint32_t selector) {
+  const std::uint32_t offset = selector & 0xfff8;
+  const bool in_copy = c.vcpu.gdt_copied && (selector & 4) == 0 && offset != 0;
+  Descriptor guest{};
+  if (!in_copy || offset + 7 > c.vcpu.gdt.limit ||
+      !c.machine.read(c.vcpu.gdt.base + offset, &guest, sizeof guest)) {
+    return false;
+  }
+  const Descriptor renewed = deprivilege(guest);
+  return std::exchange(c.machine.guest_gdt()[offset / 8], renewed) != renewed;
+}
+
+// The descriptor a selector names, as the guest's memory has it now.
+template <Machine M>
+[[nodiscard]] std::optional<Descriptor> renewed_descriptor_of(Context<M>& c,
+                                                              std::uint32_t selector) {
+  (void)renew_descriptor(c, selector);
+  return descriptor_of(c, selector);
 }
 
 template <Machine M>

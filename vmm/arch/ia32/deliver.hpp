@@ -73,12 +73,19 @@ template <Machine M>
 void mark_busy(Context<M>& c, std::uint16_t selector) {
   constexpr std::uint32_t kBusy = 1u << 9;
   c.machine.guest_gdt()[selector / 8].high |= kBusy;
+  if (!c.vcpu.gdt_copied) return;
+  const std::uint32_t at = c.vcpu.gdt.base + (selector & 0xfff8u) +
+                           static_cast<std::uint32_t>(offsetof(Descriptor, high));
+  std::uint32_t high = 0;
+  if (!c.machine.read(at, &high, sizeof high)) return;
+  high |= kBusy;
+  (void)c.machine.write(at, &high, sizeof high);
 }
 
 // Where the task state lies that a task gate names, if a task switch may go there.
 template <Machine M>
 [[nodiscard]] std::optional<TableLocation> available_task(Context<M>& c, std::uint16_t selector) {
-  const auto descriptor = (selector & 4) == 0 ? descriptor_of(c, selector) : std::nullopt;
+  const auto descriptor = (selector & 4) == 0 ? renewed_descriptor_of(c, selector) : std::nullopt;
   if (!descriptor || !descriptor->is(SystemType::Tss32) || !descriptor->present() ||
       descriptor->limit() < sizeof(TaskState) - 1) {
     return std::nullopt;
@@ -90,7 +97,7 @@ template <Machine M>
 // would then fault as a return to ring 0.
 template <Machine M>
 [[nodiscard]] bool is_task_code(Context<M>& c, std::uint16_t cs) {
-  const auto code = (cs & 4) == 0 ? descriptor_of(c, cs) : std::nullopt;
+  const auto code = (cs & 4) == 0 ? renewed_descriptor_of(c, cs) : std::nullopt;
   if (!code || !code->present() || !code->is_code()) return false;
   const unsigned ring = (cs & 3) == 0 ? 1 : cs & 3;
   return code->conforming() ? code->dpl() <= ring : code->dpl() == ring;
@@ -253,7 +260,7 @@ template <Machine M>
   if (gate->is_task_gate()) {
     return enter_task(c, gate->selector()) ? std::nullopt : std::optional(kUnusable);
   }
-  const auto code = descriptor_of(c, gate->selector());
+  const auto code = renewed_descriptor_of(c, gate->selector());
   if (const auto fault = code_fault(c, code)) {
     return DeliveryFault{*fault, selector_error(gate->selector()) | external};
   }

@@ -4,7 +4,9 @@
 // a copy would go stale. The guest's page itself is therefore mapped into the monitor's window, and
 // the processor's GDTR points there for ever: the guest's writes take effect at once, the monitor's
 // own descriptors lie in the next page, which is not the guest's, and a guest that unmaps its table
-// harms nobody. Tables that do not start a page, or share one with other data, are copied.
+// harms nobody. Tables that do not start a page, or share one with other data, are copied. An entry
+// of a copy is renewed when LTR, LLDT or a gate of the monitor's names it, and when the processor
+// faults on it. What stays stale is an entry that was valid and has since become another valid one.
 //
 // IDT. The guest's gates are mirrored into the monitor's table when the guest loads its IDT from a
 // read-only mapping, which is how Linux says that it will not write it any more; before that every
@@ -60,7 +62,8 @@ template <Machine M>
   if (table.limit >= plan::kPageSize) return unsupported(Unsupported::LargeGdt);
   const std::uint32_t bytes = (table.limit + 1) & ~7u;
   if (!is_readable(c, table.base, bytes)) return general_protection();
-  if (!use_in_place(c, table, bytes)) {
+  c.vcpu.gdt_copied = !use_in_place(c, table, bytes);
+  if (c.vcpu.gdt_copied) {
     c.machine.use_copied_gdt();
     const std::span<Descriptor> gdt = c.machine.guest_gdt();
     const bool copied = c.machine.read(table.base, gdt.data(), bytes);
@@ -138,7 +141,7 @@ template <Machine M>
     c.vcpu.ldt_register = 0;
     return Verdict::skip();
   }
-  const auto descriptor = (*selector & 4) == 0 ? descriptor_of(c, *selector) : std::nullopt;
+  const auto descriptor = (*selector & 4) == 0 ? renewed_descriptor_of(c, *selector) : std::nullopt;
   if (!descriptor || !descriptor->is(SystemType::Ldt)) {
     return general_protection(selector_error(*selector));
   }
@@ -166,7 +169,7 @@ template <Machine M>
 [[nodiscard]] Verdict load_task_register_of(Context<M>& c, const Instruction& i) {
   const auto selector = read_operand16(c, i);
   if (!selector) return unreadable_operand(c, i);
-  const auto descriptor = (*selector & 4) == 0 ? descriptor_of(c, *selector) : std::nullopt;
+  const auto descriptor = (*selector & 4) == 0 ? renewed_descriptor_of(c, *selector) : std::nullopt;
   if (!descriptor || !descriptor->is(SystemType::Tss32)) {
     return general_protection(selector_error(*selector));
   }

@@ -79,6 +79,18 @@ namespace mezzo::ia32 {
   }
 }
 
+// What a #TS, #NP, #SS or #GP of the guest comes to before any instruction is looked at, or
+// nothing. An event that could not be delivered (EXT) is not about the instruction at EIP: it is
+// reflected. If the selector's entry in a copied GDT was stale, the instruction is tried again.
+template <Machine M>
+[[nodiscard]] std::optional<Verdict> settle_fault(Context<M>& c, std::uint8_t vector,
+                                                  std::uint32_t error_code) {
+  constexpr std::uint32_t kExternal = 1, kNotOfGdt = 6;
+  if ((error_code & kExternal) != 0) return Verdict::inject(vector, error_code);
+  if ((error_code & kNotOfGdt) == 0 && renew_descriptor(c, error_code)) return Verdict::resume();
+  return std::nullopt;
+}
+
 // Emulates `i`, which raised #GP with `error_code` at the frame's EIP in ring 1 or 3.
 template <Machine M>
 [[nodiscard]] Verdict emulate(Context<M>& c, const Instruction& i, std::uint32_t error_code) {

@@ -69,6 +69,19 @@ Verdict emulate_instruction(Exit& exit) {
   return emulate(exit.context, instruction, frame.error_code);
 }
 
+// #TS, #NP, #SS and #GP.
+Verdict answer_fault(Exit& exit) {
+  const Frame& frame = exit.context.frame;
+  const auto vector = static_cast<std::uint8_t>(frame.vector);
+  const bool protection = vector == static_cast<unsigned>(Vector::GeneralProtection);
+  exit.cause = protection ? ExitCause::ReflectedGp : ExitCause::ReflectedFault;
+  if (const auto verdict = settle_fault(exit.context, vector, frame.error_code)) {
+    if (verdict->kind == Kind::Resume) exit.cause = ExitCause::MovSeg;
+    return *verdict;
+  }
+  return protection ? emulate_instruction(exit) : Verdict::inject(vector, frame.error_code);
+}
+
 // An IRET of ours faulted: the guest's code or stack selector is not in the table it loaded last.
 // Its kernel runs on with flat segments, as it would with the processor's cached descriptors.
 Verdict repair_return(Exit& exit) {
@@ -113,10 +126,8 @@ Verdict decide(Exit& exit) {
     case 10:
     case 11:
     case 12:
-      exit.cause = ExitCause::ReflectedFault;
-      return Verdict::inject(vector, frame.error_code);
     case 13:
-      return emulate_instruction(exit);
+      return answer_fault(exit);
     case 18:
       exit.cause = ExitCause::MachineCheck;
       if ((exit.cpu.vcpu.cr4 & cr4::kMachineCheck) != 0) return Verdict::inject(18);

@@ -20,6 +20,7 @@ struct Vcpu {
   std::uint32_t cr4 = 0;
 
   TableLocation gdt;
+  bool gdt_copied = false;  // the processor has a copy of the table at `gdt`, not the table
   TableLocation idt;
   // The machine's IDT holds the guest's own gates. Until then every vector goes through the
   // monitor, because the guest still writes its table.
