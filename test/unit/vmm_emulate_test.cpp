@@ -552,6 +552,22 @@ TEST(SoftwareInterrupt, OfAProcessNeedsAGateOfRing3) {
   }
 }
 
+// SDM volume 3, 20.2.7: whatever the gate, if IOPL is less than 3; else the gate's privilege.
+TEST(SoftwareInterrupt, OfVirtual8086ModeNeedsIopl3) {
+  for (const std::uint8_t dpl : {std::uint8_t{0}, std::uint8_t{3}}) {
+    FakeGuest guest;
+    guest.in_process();
+    guest.set_handler(0x21, dpl);
+    guest.frame.eflags |= eflags::kVirtual8086;
+    EXPECT_TRUE(raises(execute(guest, {0xcd, 0x21}, 0), kProtection, 0));
+    EXPECT_EQ(guest.frame.eip, FakeGuest::kEip);
+    guest.frame.eflags |= eflags::kIopl;
+    const Verdict verdict = execute(guest, {0xcd, 0x21}, 0x21 * 8 + 2);
+    EXPECT_EQ(verdict.software, dpl == 3);
+    if (dpl != 3) EXPECT_TRUE(raises(verdict, kProtection, 0x21 * 8 + 2));
+  }
+}
+
 TEST(SoftwareInterrupt, OfAnAbsentGateIsAFaultAtTheInstruction) {
   FakeGuest guest;
   guest.set_gate(0x80, {std::uint32_t{test::kKernelCode} << 16, 0x6e00});

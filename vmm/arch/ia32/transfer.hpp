@@ -133,12 +133,17 @@ template <Machine M>
   return verdict;
 }
 
-// INT n that the stub's privilege refused: allowed if the guest's own gate allows it.
+// INT n that the stub's privilege refused: allowed if the guest's own gate allows it. In
+// virtual-8086 mode IOPL is asked before the gate.
 template <Machine M>
 [[nodiscard]] Verdict software_interrupt(Context<M>& c, const Instruction& i) {
   constexpr std::uint32_t kInIdt = 2;
   const auto vector = static_cast<std::uint8_t>(i.immediate);
   const std::uint32_t error_code = std::uint32_t{vector} * 8 + kInIdt;
+  const bool virtual_8086 = (c.frame.eflags & eflags::kVirtual8086) != 0;
+  if (virtual_8086 && (c.frame.eflags & eflags::kIopl) != eflags::kIopl) {
+    return general_protection();
+  }
   const auto gate = guest_gate(c, vector);
   const bool is_gate =
       gate && (gate->is_interrupt_gate() || gate->is_trap_gate() || gate->is_task_gate());
