@@ -6,6 +6,7 @@
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
 #include "arch/ia32/monitor.hpp"
+#include "arch/ia32/multiboot.hpp"
 #include "arch/ia32/paging.hpp"
 #include "board/pc.hpp"
 #include "core/verify.hpp"
@@ -21,43 +22,16 @@ constinit std::array<Cpu, status::kMaxCpus> cpus{};
 
 namespace {
 
-// Multiboot 1 specification, 3.3.
-constexpr std::uint32_t kMultibootMagic = 0x2badb002;
-struct MultibootInfo {
-  std::uint32_t flags;
-  std::uint32_t before_map[10];
-  std::uint32_t map_length, map_address;
-};
-static_assert(offsetof(MultibootInfo, map_length) == 44);
-struct [[gnu::packed]] MultibootMapEntry {
-  std::uint32_t size;  // of the rest
-  std::uint64_t base, length;
-  std::uint32_t type;  // 1: RAM
-};
-
 [[noreturn]] void refuse(const char* what, std::uint32_t index) {
   log.line("cannot start: ", what, " (", index, ")");
   for (;;) halt();
 }
 
-struct RamMap {
-  std::array<MemoryRange, 32> ranges;
-  std::size_t count = 0;
-};
-
-RamMap read_memory_map(const MultibootInfo& info) {
-  constexpr std::uint32_t kHasMap = 1u << 6;
-  RamMap map;
-  if ((info.flags & kHasMap) == 0) refuse("the boot loader gave no memory map", info.flags);
-  const std::uint32_t end = info.map_address + info.map_length;
-  for (std::uint32_t at = info.map_address; at + sizeof(MultibootMapEntry) <= end;) {
-    const auto& entry = *pointer_to<const MultibootMapEntry>(at);
-    if (entry.type == 1 && map.count < map.ranges.size()) {
-      map.ranges[map.count++] = {entry.base, entry.length};
-    }
-    at += entry.size + 4;
-  }
-  return map;
+// Machine memory below the window, while the identity directory is in use.
+std::span<const std::uint8_t> read_machine(std::uint32_t at, std::uint32_t bytes) {
+  const bool inside = at < layout::kWindow && bytes <= layout::kWindow - at;
+  return inside ? std::span(pointer_to<const std::uint8_t>(at), bytes)
+                : std::span<const std::uint8_t>{};
 }
 
 void require(const PlanCheck& check) {
@@ -162,17 +136,12 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
                                           std::uint32_t bundle) {
   log.line("monitor at work, image at ", diag::Hex{bundle});
   if (magic != kMultibootMagic) refuse("not started by a multiboot loader", magic);
-  const RamMap map = read_memory_map(*info);
-  const std::span ram = std::span(map.ranges).first(map.count);
-  take_plan(bundle, ram);
+  if (!info->has_map()) refuse("the boot loader gave no memory map", info->flags);
+  const RamMap map = read_memory_map(read_machine, info->map_address, info->map_length);
+  take_plan(bundle, map.all());
   move_to_top();
 
-  const auto read = [](std::uint32_t at, std::uint32_t bytes) {
-    return at < layout::kWindow && bytes <= layout::kWindow - at
-               ? std::span(pointer_to<const std::uint8_t>(at), bytes)
-               : std::span<const std::uint8_t>{};
-  };
-  const Processors processors = find_processors(read, local_apic::id());
+  const Processors processors = find_processors(read_machine, local_apic::id());
   const std::uint32_t count = std::min<std::uint32_t>(processors.count, status::kMaxCpus);
   require(verify_partitions(the_plan, count));
   publish_status(count);
