@@ -10,18 +10,6 @@ constexpr u32 kUnknownMsr = 0x12345;
 constexpr u32 kApicBaseMsr = 0x1b, kSysenterCsMsr = 0x174;
 constexpr u32 kTimeStampDisable = 4;
 
-struct Features {
-  u32 ecx, edx;
-};
-Features cpu_features() {
-  u32 a = 1, b, c, d;
-  asm volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
-  return {c, d};
-}
-bool cpu_has_xsave() { return (cpu_features().ecx >> 26 & 1) != 0; }
-bool cpu_has_global_pages() { return (cpu_features().edx >> 13 & 1) != 0; }
-bool cpu_has_sysenter() { return (cpu_features().edx >> 11 & 1) != 0; }
-
 template <u32 bit>
 u32 write_cr4_bit() {
   write_cr<4>(kPse | 1u << bit);

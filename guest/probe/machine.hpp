@@ -95,6 +95,19 @@ inline void load_idt(u16 limit, u32 base) {
 inline void load_ldt(u32 selector) { asm volatile("lldt %w0" : : "r"(selector)); }
 inline void load_task(u32 selector) { asm volatile("ltr %w0" : : "r"(selector)); }
 inline void invalidate(u32 address) { asm volatile("invlpg (%0)" : : "r"(address) : "memory"); }
+struct CpuId {
+  u32 eax, ebx, ecx, edx;
+};
+inline CpuId cpuid(u32 leaf) {
+  CpuId r{leaf, 0, 0, 0};
+  asm volatile("cpuid" : "+a"(r.eax), "=b"(r.ebx), "+c"(r.ecx), "=d"(r.edx));
+  return r;
+}
+inline bool cpu_has_xsave() { return (cpuid(1).ecx >> 26 & 1) != 0; }
+inline bool cpu_has_avx() { return (cpuid(1).ecx >> 28 & 1) != 0; }
+inline bool cpu_has_sse() { return (cpuid(1).edx >> 25 & 1) != 0; }
+inline bool cpu_has_global_pages() { return (cpuid(1).edx >> 13 & 1) != 0; }
+inline bool cpu_has_sysenter() { return (cpuid(1).edx >> 11 & 1) != 0; }
 template <class T>
 inline T& memory_at(u32 address) {
   return *reinterpret_cast<T*>(address);
@@ -143,7 +156,7 @@ inline constexpr u32 kIdtAlias = kTest + 0x10000;
 inline constexpr u32 kReserved = 0x80400000;  // a 4 MiB page with a reserved bit set
 inline constexpr u32 kWindow = 0xffc00000;    // where the monitor lives, if there is one
 inline constexpr u32 kControl0 = 0x80010031;  // PG WP NE ET PE
-inline constexpr u32 kPse = 0x10, kPge = 0x80;
+inline constexpr u32 kPse = 0x10, kPge = 0x80, kOsFxsr = 0x200, kOsXsave = 0x40000;
 
 extern u32 page_directory[1024], second_directory[1024], test_table[1024];
 extern u32 test_page[1024], other_page[1024];

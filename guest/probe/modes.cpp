@@ -103,6 +103,57 @@ void pae() {
   print("PAE paging is on\n");
 }
 
+// Extended state after a restart: none of it may be what the life before left there. The word that
+// tells the lives apart is in memory that no restart writes.
+//   keep=ADDRESS  of that word (0xb00000)
+alignas(16) u8 fpu_image[512];
+u32 dirty_fpu() {
+  static const u32 pattern[4] = {0xdeadbeef, 1, 2, 3};
+  static const u32 rounding_up = 0x5f80;
+  asm volatile("fld1; fldpi");
+  asm volatile("movups %0, %%xmm0; movups %0, %%xmm7" : : "m"(pattern));
+  asm volatile("ldmxcsr %0" : : "m"(rounding_up));
+  if (!cpu_has_avx()) return 0;
+  asm volatile("xsetbv" : : "a"(7), "c"(0), "d"(0));
+  asm volatile("vinsertf128 $1, %xmm0, %ymm0, %ymm0");
+  return 0;
+}
+// All bits that are not as after a reset (control word: as after FNINIT).
+u32 left_in_fpu() {
+  u32 left = 0, upper = 0;
+  if (cpu_has_xsave()) {
+    u32 xcr0;
+    asm volatile("xgetbv" : "=a"(xcr0), "=d"(upper) : "c"(0));
+    left = (xcr0 ^ 1) | upper;
+  }
+  asm volatile("fxsave %0" : "=m"(fpu_image));
+  constexpr u32 kTags = 4, kMxcsr = 24, kRegisters = 32, kEnd = 288;
+  const u32 image = address_of(fpu_image);
+  left |= (read32(image) ^ 0x37f) | (read32(image + kTags) & 0xff);
+  left |= read32(image + kMxcsr) ^ 0x1f80;
+  for (u32 at = kRegisters; at < kEnd; at += 4) left |= read32(image + at);
+  if (!cpu_has_avx()) return left;
+  asm volatile("xsetbv" : : "a"(7), "c"(0), "d"(0));
+  asm volatile("vextractf128 $1, %%ymm0, %0" : "=m"(fpu_image));
+  for (u32 at = 0; at < 16; at += 4) left |= read32(image + at);
+  return left;
+}
+void fpu_over_restart() {
+  constexpr u32 kSecondLife = 0x326e6432;
+  const u32 keep = option("keep").number(0xb00000);
+  if (!cpu_has_sse()) return skip("fpu-over-restart", "this processor has no SSE");
+  write_cr<4>(kPse | kOsFxsr | (cpu_has_xsave() ? kOsXsave : 0));
+  if (read32(keep) != kSecondLife) {
+    kernel("fpu-at-start", left_in_fpu, value(0));
+    kernel("dirty-fpu", dirty_fpu, value(0));
+    write32(keep, kSecondLife);
+    hypercall(mezzo::hypercall::Call::RestartSelf);
+  }
+  write32(keep, 0);
+  kernel("fpu-after-restart", left_in_fpu, value(0));
+  summarize();
+}
+
 struct Mode {
   const char* name;
   void (*run)();
@@ -120,6 +171,7 @@ constexpr Mode kModes[] = {
     {"large-gdt", large_gdt},
     {"real-mode", real_mode},
     {"pae", pae},
+    {"fpu-over-restart", fpu_over_restart},
     {"stop-self", [] { hypercall(mezzo::hypercall::Call::StopSelf); }},
     {"restart-self", [] { hypercall(mezzo::hypercall::Call::RestartSelf); }},
 };

@@ -34,7 +34,22 @@ inline void invalidate_page(std::uint32_t linear) {
 }
 inline void write_back_invalidate() { asm volatile("wbinvd" : : : "memory"); }
 inline void clear_task_switched() { asm volatile("clts"); }
-inline void reset_fpu() { asm volatile("fninit"); }
+inline void initialize_fpu() { asm volatile("fninit"); }
+// `image`: as FXSAVE and XSAVE write it, 64-byte aligned.
+inline void load_fpu(const void* image) { asm volatile("fxrstor (%0)" : : "r"(image) : "memory"); }
+inline void load_extended_state(const void* image) {
+  asm volatile("xrstor (%0)" : : "r"(image), "a"(~0u), "d"(~0u) : "memory");
+}
+
+struct CpuId {
+  std::uint32_t eax, ebx, ecx, edx;
+};
+// Subleaf 0.
+[[nodiscard]] inline CpuId cpuid(std::uint32_t leaf) {
+  CpuId result{leaf, 0, 0, 0};
+  asm volatile("cpuid" : "+a"(result.eax), "=b"(result.ebx), "+c"(result.ecx), "=d"(result.edx));
+  return result;
+}
 inline void halt() { asm volatile("hlt"); }
 inline void pause() { asm volatile("pause"); }
 

@@ -65,7 +65,7 @@ void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition)
   for (std::uint32_t n = 0; n < 4; ++n) processor.write_debug(n, 0);
   processor.write_debug(6, 0);
   processor.write_debug(7, 0);
-  reset_fpu();
+  processor.reset_fpu();
   Context<Processor> context{processor, cpu.vcpu, *pointer_to<Frame>(layout::kCpuArea)};
   mirror_idt(context);
   cpu.guest_idt[hypercall::kVector] = stub_gate(hypercall::kVector, 1);

@@ -30,8 +30,7 @@ class AccessWindow {
 // Which bits of CR4 this processor has, of those that a guest may set. Asked of CPUID and not found
 // out by trying, because QEMU's TCG repeats a refused write for ever.
 std::uint32_t supported_cr4() {
-  std::uint32_t eax = 1, ebx, ecx = 0, edx;
-  asm("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  const auto [eax, ebx, ecx, edx] = cpuid(1);
   struct Feature {
     bool present;
     std::uint32_t bits;
@@ -46,6 +45,27 @@ std::uint32_t supported_cr4() {
     if (feature.present) supported |= feature.bits;
   }
   return supported;
+}
+
+// What FXRSTOR and XRSTOR load at a reset: the FPU as FNINIT leaves it, MXCSR as a reset does, zero
+// elsewhere. XRSTOR initialises every component, because the header (from byte 512 on) names none.
+struct alignas(64) ExtendedState {
+  std::uint16_t control = 0x37f;
+  std::uint8_t others[22] = {};
+  std::uint32_t mxcsr = 0x1f80;
+  std::uint8_t registers_and_header[576 - 28] = {};
+};
+static_assert(offsetof(ExtendedState, mxcsr) == 24 && sizeof(ExtendedState) == 576);
+constexpr ExtendedState kResetState;
+
+// Every component that the processor has must be enabled to be initialised; then only the FPU is,
+// as after a reset. CR4.OSXSAVE is set.
+void reset_extended_state() {
+  constexpr std::uint32_t kXsaveLeaf = 0xd, kFpuOnly = 1;
+  const CpuId components = cpuid(kXsaveLeaf);
+  (void)write_xcr_safe(0, components.eax, components.edx);
+  load_extended_state(&kResetState);
+  (void)write_xcr_safe(0, kFpuOnly, 0);
 }
 
 bool is_guest_linear(std::uint32_t linear, std::uint32_t bytes) {
@@ -92,6 +112,17 @@ void Processor::write_cr0(std::uint32_t guest_value) {
 bool Processor::write_cr4(std::uint32_t guest_value) {
   if ((guest_value & ~supported_cr4()) != 0) return false;
   return write_cr4_safe((guest_value & cr4::kGuestOwned) | cr4::kLargePages);
+}
+
+void Processor::reset_fpu() {
+  initialize_fpu();
+  const std::uint32_t extensions = supported_cr4() & (cr4::kFxsr | cr4::kXsave);
+  if (extensions == 0) return;
+  const std::uint32_t cr4 = ia32::read_cr<4>();
+  ia32::write_cr<4>(cr4 | extensions);
+  if ((extensions & cr4::kFxsr) != 0) load_fpu(&kResetState);
+  if ((extensions & cr4::kXsave) != 0) reset_extended_state();
+  ia32::write_cr<4>(cr4);
 }
 
 const std::uint32_t* Processor::table_at(std::uint32_t machine) {

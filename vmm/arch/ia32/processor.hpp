@@ -34,6 +34,8 @@ class Processor {
   [[nodiscard]] std::uint64_t read_tsc();
   void write_back_caches();
   void clear_task_switched();
+  // x87, SSE and whatever XSAVE knows, as after a reset. CR0.TS and EM are clear.
+  void reset_fpu();
 
   [[nodiscard]] std::span<Descriptor> guest_gdt();
   // Maps the guest's page at `linear` as its GDT, if it starts a page of the partition's memory.
