@@ -36,6 +36,25 @@ void page_faults() {
   write_cr<0>(kControl0);
 }
 
+// A page of the image mapped elsewhere, globally; without paging it must be itself at once.
+u32 global_page_after_paging_off() {
+  constexpr u32 kGlobal = 0x100;
+  const u32 linear = address_of(other_page);
+  u32& entry = (&memory_at<u32>(page_directory[linear >> 22] & ~0xfffu))[(linear >> 12) % 1024];
+  const u32 before = entry;
+  write_cr<4>(kPse | kPge);
+  entry = address_of(test_page) | kGlobal | 7;
+  invalidate(linear);
+  const u32 mapped = read32(linear);
+  write_cr<0>(kControl0 & ~0x80000000u);
+  const u32 itself = read32(linear);
+  write_cr<0>(kControl0);
+  entry = before;
+  invalidate(linear);
+  write_cr<4>(kPse);
+  return mapped == 0x11111111 ? itself : 0;
+}
+
 void table_changes() {
   test_page[0] = 0x11111111;
   other_page[0] = 0x22222222;
@@ -61,6 +80,10 @@ void table_changes() {
         return result;
       },
       value(0x11111111));
+  if (cpu_has_global_pages()) {
+    other_page[0] = 0x22222222;
+    kernel("global-page-after-paging-off", global_page_after_paging_off, value(0x22222222));
+  }
   kernel("removed-directory-entry", [] { return read32(0x81000000); }, page_fault(0, 0x81000000));
 }
 

@@ -142,6 +142,11 @@ RootResult Processor::install_root(std::uint32_t cr3) {
 }
 void Processor::install_identity() {
   ia32::write_cr<3>(machine_address(cpu_, cpu_.identity_directory));
+  // Global translations outlive that; they go with CR4.PGE (SDM volume 3, 4.10.4.1).
+  const std::uint32_t cr4 = ia32::read_cr<4>();
+  if ((cr4 & cr4::kGlobalPages) == 0) return;
+  ia32::write_cr<4>(cr4 & ~cr4::kGlobalPages);
+  ia32::write_cr<4>(cr4);
 }
 void Processor::invalidate(std::uint32_t linear) { invalidate_page(linear); }
 

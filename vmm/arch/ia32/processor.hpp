@@ -24,6 +24,7 @@ class Processor {
   void write_cr0(std::uint32_t guest_value);
   [[nodiscard]] bool write_cr4(std::uint32_t guest_value);
   [[nodiscard]] RootResult install_root(std::uint32_t cr3);
+  // Also drops every translation of the guest's, global ones too.
   void install_identity();
   void invalidate(std::uint32_t linear);
   [[nodiscard]] std::uint32_t read_debug(std::uint32_t number);
