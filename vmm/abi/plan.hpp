@@ -16,13 +16,14 @@
 namespace mezzo::plan {
 
 inline constexpr std::uint32_t kMagic = 0x4f5a454d;  // "MEZO", little-endian
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxPartitions = 8;
 inline constexpr std::uint32_t kMaxPieces = 32;
 inline constexpr std::uint32_t kMaxLoads = 64;
 inline constexpr std::uint32_t kMaxBusMasters = 8;
+inline constexpr std::uint32_t kMaxLinks = 4;       // of one partition
 inline constexpr std::uint32_t kNameSize = 32;      // with the terminating zero
 inline constexpr std::uint32_t kTscFieldSize = 10;  // see Partition::tsc_khz_field
 
@@ -73,8 +74,9 @@ struct Partition {
   std::uint32_t
       restart_limit;  // automatic restarts before the partition stays stopped; 0: no limit
   InterruptController interrupts;
-  std::uint32_t owns_pci;   // 1: this guest drives PCI configuration space
-  std::uint32_t uart_port;  // I/O port of its console UART, 0: none
+  std::uint32_t owns_pci;               // 1: this guest drives PCI configuration space
+  std::uint32_t uart_port;              // I/O port of its console UART, 0: none
+  std::uint32_t link_ports[kMaxLinks];  // likewise of its links' UARTs
   std::uint32_t bus_master_count;
   std::uint32_t bus_masters[kMaxBusMasters];  // bus<<8 | device<<3 | function
 };
@@ -96,7 +98,7 @@ struct Plan {
 };
 
 static_assert(sizeof(Load) == 20);
-static_assert(sizeof(Partition) == kNameSize + 16 * 4 + kMaxBusMasters * 4);
+static_assert(sizeof(Partition) == kNameSize + (16 + kMaxLinks + kMaxBusMasters) * 4);
 static_assert(sizeof(Plan) == 11 * 4 + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load));
 static_assert(std::is_trivially_copyable_v<Plan>);

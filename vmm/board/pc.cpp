@@ -88,6 +88,9 @@ void quiesce(const plan::Partition& partition, std::uint32_t io_apic) {
     stop_pit();
   }
   if (partition.uart_port != 0) reset_uart(static_cast<std::uint16_t>(partition.uart_port));
+  for (const std::uint32_t port : partition.link_ports) {
+    if (port != 0) reset_uart(static_cast<std::uint16_t>(port));
+  }
 }
 
 }  // namespace mezzo::board::pc

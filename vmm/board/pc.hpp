@@ -30,7 +30,7 @@ void wait_pit(std::uint16_t counts);
 void mask_all(std::uint32_t io_apic);
 
 // Switches off bus mastering of each listed PCI function, masks every interrupt that reaches the
-// partition's CPU through the chips it owns, and silences its UART. Called on the partition's CPU,
+// partition's CPU through the chips it owns, and silences its UARTs. Called on the partition's CPU,
 // with the guest not running. `io_apic`: linear address of the IO-APIC.
 void quiesce(const plan::Partition& partition, std::uint32_t io_apic);
 
