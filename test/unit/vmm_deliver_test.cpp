@@ -267,6 +267,16 @@ TEST(Deliver, ContributoryFaultThatCannotBeDeliveredBecomesADoubleFault) {
   }
 }
 
+// A device's interrupt or INT n on such a vector is none of those exceptions.
+TEST(Deliver, InterruptAtAnExceptionsVectorIsNotContributory) {
+  for (const std::uint8_t vector : {std::uint8_t{0}, kDoubleFault, kNotPresent, kPageFault}) {
+    FakeGuest guest;
+    guest.set_handler(kProtection);
+    EXPECT_EQ(deliver_software(guest, vector).kind, Kind::Resume);
+    EXPECT_EQ(guest.frame.eip, FakeGuest::kHandler + kProtection) << int{vector};
+  }
+}
+
 TEST(Deliver, DoubleFaultWithoutHandlerEndsThePartition) {
   FakeGuest guest;
   guest.machine.cr2 = 0xc2c2;

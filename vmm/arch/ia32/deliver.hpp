@@ -278,8 +278,9 @@ template <Machine M>
   constexpr auto kDoubleFault = static_cast<std::uint8_t>(Vector::DoubleFault);
   const auto fault = try_deliver(c, vector, software, error_code);
   if (!fault) return Verdict::resume();
-  if (vector == kDoubleFault || c.vcpu.idt.limit < 8) return shutdown(c, vector);
-  if (fault->vector == Vector::DoubleFault || doubles(vector)) {
+  const bool exception = !software;
+  if ((exception && vector == kDoubleFault) || c.vcpu.idt.limit < 8) return shutdown(c, vector);
+  if (fault->vector == Vector::DoubleFault || (exception && doubles(vector))) {
     return deliver(c, kDoubleFault, false, 0);
   }
   return deliver(c, static_cast<std::uint8_t>(fault->vector), false, fault->error_code);
