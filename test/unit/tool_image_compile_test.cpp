@@ -58,6 +58,18 @@ TEST(Compile, TheMonitorAcceptsThePlan) {
   EXPECT_EQ(verify_store(image.plan, image.store.data()).error, PlanError::None);
 }
 
+TEST(Compile, ListsTheUartsOfLinks) {
+  system::System system = two_linux();
+  system.links.push_back(
+      {.ends = {{{.partition = 0, .com = 3, .address = "10.0.0.1", .where = {}},
+                 {.partition = 1, .com = 4, .address = "10.0.0.2", .where = {}}}},
+       .where = {}});
+  const CompiledImage image = compiled(system, test::make_bzimage());
+  EXPECT_EQ(image.plan.partitions[0].link_ports[0], 0x3e8U);
+  EXPECT_EQ(image.plan.partitions[0].link_ports[1], 0U);
+  EXPECT_EQ(image.plan.partitions[1].link_ports[0], 0x2e8U);
+}
+
 TEST(Compile, FillsTheRowsOfTheExample) {
   const CompiledImage image = compiled(two_linux(), test::make_bzimage());
   ASSERT_EQ(image.plan.partition_count, 2U);

@@ -79,6 +79,7 @@ class Compiler {
     row.interrupts = partition.interrupts;
     row.owns_pci = partition.owns("pci") ? 1 : 0;
     row.uart_port = partition.console != 0 ? board_.uarts[partition.console - 1].port : 0;
+    list_link_ports(index, row);
     if (row.owns_pci != 0) list_bus_masters(row);
     add_pieces(placements_[index], row);
     row.first_load = load_count_;
@@ -105,6 +106,16 @@ class Compiler {
     report.kernel_version = artifacts.kernel.version;
     report.kernel_sha256 = artifacts.kernel.sha256;
     if (artifacts.initramfs) report.initramfs = artifacts.initramfs->description;
+  }
+
+  void list_link_ports(std::size_t index, plan::Partition& row) const {
+    std::size_t count = 0;
+    for (const system::Link& link : system_.links) {
+      for (const system::LinkEnd& end : link.ends) {
+        if (end.partition != index || count == plan::kMaxLinks) continue;
+        row.link_ports[count++] = board_.uarts[end.com - 1].port;
+      }
+    }
   }
 
   // The owner of configuration space drives every bus master of the board.
