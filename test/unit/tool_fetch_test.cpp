@@ -1,6 +1,7 @@
 // Fetching without a network: archive bytes, module order, apt's texts, the package cache.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include <cstdlib>
@@ -306,6 +307,31 @@ TEST(WriteFile, LeavesTheOldFileIfTheNewOneFails) {
   const auto bytes = base::read_file(directory.path() / "file");
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "new");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
+}
+
+TEST(WriteFile, IsTriedWithoutAChange) {
+  const base::TemporaryDirectory directory(std::filesystem::temp_directory_path(), "mezzo-test");
+  EXPECT_THROW(base::check_writable(directory.path() / "absent/file"), UserError);
+  EXPECT_THROW(base::check_writable(directory.path()), UserError);
+  base::check_writable(directory.path() / "new");
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+  base::write_file(directory.path() / "file", "old");
+  base::check_writable(directory.path() / "file");
+  EXPECT_EQ(base::read_file(directory.path() / "file").size(), 3u);
+  base::check_writable("/dev/null");
+  EXPECT_THROW(base::write_file("/dev/full", "x"), UserError);
+}
+
+TEST(ReadFile, RefusesWhatIsNoRegularFileWithoutWaiting) {
+  const base::TemporaryDirectory directory(std::filesystem::temp_directory_path(), "mezzo-test");
+  const auto pipe = directory.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  for (const auto& path : {pipe, directory.path(), std::filesystem::path("/dev/zero")}) {
+    EXPECT_EQ(base::why_unreadable(path), "is not a regular file");
+    EXPECT_THROW(static_cast<void>(base::read_file(path)), UserError);
+  }
+  EXPECT_THROW(static_cast<void>(base::read_file("/dev/zero", base::Pipes::Allowed)), UserError);
+  EXPECT_EQ(base::why_unreadable(directory.path() / "absent"), "does not exist");
 }
 
 TEST(Process, ReportsStatusOutputAndMissingPrograms) {

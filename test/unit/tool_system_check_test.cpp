@@ -200,6 +200,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"Reservetop", one("cmdline = \"quiet reservetop=16M\""),
              "must not contain 'reservetop=16M'", kFirst + kRest},
+        Case{"QuotedReservetop", one("cmdline = \"\\\"reservetop=16M\\\"\""),
+             "must not contain '\"reservetop=16M\"'", kFirst + kRest},
+        Case{"DashForUnderscore", one("cmdline = \"tsc-early-khz=1\""), "must not contain",
+             kFirst + kRest},
         Case{"Nolapic", one("cmdline = \"nolapic\""), "must not contain 'nolapic'", kFirst + kRest},
         Case{"Clearcpuid", one("cmdline = \"clearcpuid=1\""), "must not contain", kFirst + kRest},
         Case{"Tsc", one("cmdline = \"tsc=unstable\""), "must not contain", kFirst + kRest},

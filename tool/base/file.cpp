@@ -19,20 +19,6 @@ namespace mezzo::base {
 
 namespace {
 
-std::string remedy_for(int error) {
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-      return "The disk is full: free some space, or point XDG_CACHE_HOME to another disk.";
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return "Choose a place that you may write to, or correct its permissions.";
-    default:
-      return {};
-  }
-}
-
 void write_all(int fd, std::span<const std::uint8_t> bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {
     const ssize_t count = write(fd, bytes.data(), bytes.size());
@@ -42,7 +28,57 @@ void write_all(int fd, std::span<const std::uint8_t> bytes, const std::filesyste
   }
 }
 
+// A device or a pipe is written to, never replaced by a file.
+bool is_written_in_place(const std::filesystem::path& path) {
+  std::error_code absent;
+  const auto status = std::filesystem::status(path, absent);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+}
+
+// Puts `bytes` into a file beside `path`, which then gets that name, or is removed if not `keep`.
+void replace_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes,
+                  bool keep) {
+  const std::string temporary = fmt::format("{}.{}.partial", path.string(), getpid());
+  try {
+    Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!file) throw_errno(fmt::format("cannot write {}", path.string()));
+    write_all(file.get(), bytes, path);
+    if (fsync(file.get()) != 0) throw_errno(fmt::format("cannot write {}", path.string()));
+    file.reset();
+    if (!keep) {
+      unlink(temporary.c_str());
+    } else if (rename(temporary.c_str(), path.c_str()) != 0) {
+      throw_errno(fmt::format("cannot write {}", path.string()));
+    }
+  } catch (...) {
+    unlink(temporary.c_str());
+    throw;
+  }
+}
+
 }  // namespace
+
+std::string remedy_for(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "The disk is full: free some space, or use another one (XDG_CACHE_HOME is where\n"
+             "  downloads go, TMPDIR where temporary files do).";
+    case EFBIG:
+      return "A limit on the size of files is in the way: raise it (ulimit -f).";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "Choose a place that you may write to, or correct its permissions.";
+    case ENOENT:
+    case ENOTDIR:
+      return "Correct the name, or make the folder that it is in.";
+    case EISDIR:
+      return "Name a file, not a folder.";
+    default:
+      return {};
+  }
+}
 
 void throw_errno(const std::string& what) {
   const int error = errno;
@@ -54,9 +90,27 @@ void Descriptor::reset() {
   fd_ = -1;
 }
 
-Bytes read_file(const std::filesystem::path& path) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) throw_errno(fmt::format("cannot read {}", path.string()));
+std::string why_unreadable(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::not_found) return "does not exist";
+  if (error) return fmt::format("cannot be read: {}", error.message());
+  if (!std::filesystem::is_regular_file(status)) return "is not a regular file";
+  return {};
+}
+
+Bytes read_file(const std::filesystem::path& path, Pipes pipes) {
+  // Opening a pipe would wait for its writer; a regular file does not know O_NONBLOCK.
+  const int wait = pipes == Pipes::Allowed ? 0 : O_NONBLOCK;
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | wait));
+  struct stat facts{};
+  if (!file || fstat(file.get(), &facts) != 0) {
+    throw_errno(fmt::format("cannot read {}", path.string()));
+  }
+  if (!S_ISREG(facts.st_mode) && !(pipes == Pipes::Allowed && S_ISFIFO(facts.st_mode))) {
+    throw UserError(fmt::format("cannot read {}: it is not a regular file", path.string()),
+                    "Name a file, not a folder or a device.");
+  }
   Bytes bytes;
   std::array<std::uint8_t, 65536> buffer{};
   for (;;) {
@@ -69,30 +123,24 @@ Bytes read_file(const std::filesystem::path& path) {
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  // A device or a pipe is written to, never replaced by a file.
-  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
-    const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!device) throw_errno(fmt::format("cannot write {}", path.string()));
-    return write_all(device.get(), bytes, path);
-  }
-  const std::string temporary = fmt::format("{}.{}.partial", path.string(), getpid());
-  try {
-    Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!file) throw_errno(fmt::format("cannot write {}", path.string()));
-    write_all(file.get(), bytes, path);
-    if (fsync(file.get()) != 0) throw_errno(fmt::format("cannot write {}", path.string()));
-    file.reset();
-    if (rename(temporary.c_str(), path.c_str()) != 0) {
-      throw_errno(fmt::format("cannot write {}", path.string()));
-    }
-  } catch (...) {
-    unlink(temporary.c_str());
-    throw;
-  }
+  if (!is_written_in_place(path)) return replace_file(path, bytes, true);
+  const Descriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!device) throw_errno(fmt::format("cannot write {}", path.string()));
+  write_all(device.get(), bytes, path);
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
   write_file(path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+}
+
+void check_writable(const std::filesystem::path& path) {
+  constexpr std::array<std::uint8_t, 1> kByte{};
+  if (!is_written_in_place(path)) return replace_file(path, kByte, false);
+  // access() rather than open(), whose end would be the end of file of a pipe's reader.
+  const bool folder = std::filesystem::is_directory(path);
+  if (!folder && access(path.c_str(), W_OK) == 0) return;
+  if (folder) errno = EISDIR;
+  throw_errno(fmt::format("cannot write {}", path.string()));
 }
 
 void make_directory(const std::filesystem::path& path) {

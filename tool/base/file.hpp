@@ -14,7 +14,10 @@ namespace mezzo::base {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Throws UserError made of `what` and errno, with a remedy for a full disk or missing rights.
+// What to do about the errno value `error`: a full disk, missing rights and the like; else empty.
+[[nodiscard]] std::string remedy_for(int error);
+
+// Throws UserError made of `what` and errno, with its remedy.
 [[noreturn]] void throw_errno(const std::string& what);
 
 // Owns a file descriptor; negative: none.
@@ -39,13 +42,24 @@ class Descriptor {
   int fd_;
 };
 
-// The whole file. Throws UserError if it cannot be read.
-[[nodiscard]] Bytes read_file(const std::filesystem::path& path);
+// Why `path` is no file to read: "does not exist", "is not a regular file", "cannot be read: ...".
+// Empty if it is one, or a link to one.
+[[nodiscard]] std::string why_unreadable(const std::filesystem::path& path);
+
+enum class Pipes { Refused, Allowed };
+
+// The whole file. Throws UserError if it cannot be read, or is not a regular file: a device may
+// have no end, a pipe no writer. `pipes`: whether a pipe will do, as in `--script <(command)`.
+[[nodiscard]] Bytes read_file(const std::filesystem::path& path, Pipes pipes = Pipes::Refused);
 
 // Replaces `path` by `bytes` in one step: a reader sees the old file or the new one, and a crash or
 // a full disk leaves the old one. Throws UserError.
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file(const std::filesystem::path& path, std::string_view text);
+
+// Throws UserError if write_file() would fail now: no such folder, no rights, no room for a byte.
+// Leaves `path` as it is.
+void check_writable(const std::filesystem::path& path);
 
 // Makes the folder and those above it. Throws UserError.
 void make_directory(const std::filesystem::path& path);

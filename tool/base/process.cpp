@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -78,18 +79,21 @@ Finished run(const Command& command, const LineSink& on_line) {
   std::array<char, 4096> buffer{};
   std::size_t seen = 0;
   bool ended = false;
+  std::array<pollfd, 2> fds = {{{.fd = reader.get(), .events = POLLIN, .revents = 0},
+                                {.fd = interrupt_fd(), .events = POLLIN, .revents = 0}}};
   for (;;) {
-    const ssize_t count = read(reader.get(), buffer.data(), buffer.size());
-    if (count == 0) break;
-    if (count < 0 && errno != EINTR) break;
-    if (count > 0) {
-      finished.output.append(buffer.data(), static_cast<std::size_t>(count));
-      pass_lines(finished.output, seen, on_line);
-    }
+    poll(fds.data(), fds.size(), -1);
     if (interrupted_by() != 0 && !ended) {
       kill(child, SIGTERM);
       ended = true;
+      fds[1].fd = -1;
     }
+    if (fds[0].revents == 0) continue;
+    const ssize_t count = read(reader.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) break;
+    finished.output.append(buffer.data(), static_cast<std::size_t>(count));
+    pass_lines(finished.output, seen, on_line);
   }
   finished.status = wait_for(child);
   check_interrupt();

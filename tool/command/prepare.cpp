@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/interrupt.hpp"
 #include "fetch/fetch.hpp"
 #include "mezzo_build.hpp"
 #include "system/check.hpp"
@@ -54,10 +55,20 @@ fetch::Progress show_progress() {
 }
 
 system::Artifacts fetch_all(const system::System& system, bool refresh) {
-  return fetch::fetch(system, {.cache = base::cache_directory(),
-                               .refresh = refresh,
-                               .progress = show_progress(),
-                               .slip_program = build_directory() / "guest" / "mezzo-slip"});
+  system::Artifacts artifacts =
+      fetch::fetch(system, {.cache = base::cache_directory(),
+                            .refresh = refresh,
+                            .progress = show_progress(),
+                            .slip_program = build_directory() / "guest" / "mezzo-slip"});
+  base::check_interrupt();
+  return artifacts;
+}
+
+image::CompiledImage compile(const system::System& system, const system::Artifacts& artifacts) {
+  image::CompiledImage image = take(image::compile(system, artifacts));
+  show(image.warnings);
+  base::check_interrupt();
+  return image;
 }
 
 system::Bytes monitor_elf() {

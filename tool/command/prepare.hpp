@@ -30,8 +30,12 @@ T take(system::Result<T> result) {
 // Progress on one line of a terminal, or as lines elsewhere.
 [[nodiscard]] fetch::Progress show_progress();
 
-// Everything the system needs, from the cache or the network. Throws UserError.
+// Everything the system needs, from the cache or the network. Throws UserError or Interrupted.
 [[nodiscard]] system::Artifacts fetch_all(const system::System& system, bool refresh);
+
+// The plan and all that is loaded, with warnings shown. Throws UserError or Interrupted.
+[[nodiscard]] image::CompiledImage compile(const system::System& system,
+                                           const system::Artifacts& artifacts);
 
 // The monitor's ELF as built. Throws UserError if it is not there.
 [[nodiscard]] system::Bytes monitor_elf();

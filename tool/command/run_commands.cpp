@@ -33,7 +33,7 @@ run::PartitionScript read_script(const std::string& text) {
     script.partition = text.substr(0, equals);
     file = text.substr(equals + 1);
   }
-  const base::Bytes bytes = base::read_file(file);
+  const base::Bytes bytes = base::read_file(file, base::Pipes::Allowed);
   script.steps =
       run::parse_script({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
   return script;
@@ -49,6 +49,7 @@ void print_provenance(const image::CompiledImage& image) {
 }
 
 int run_system(const Options& options) {
+  if (!options.result.empty()) base::check_writable(options.result);
   run::RunOptions run_options;
   run_options.headless = options.headless;
   run_options.result = options.result;
@@ -58,8 +59,7 @@ int run_system(const Options& options) {
   }
   const system::System system = load(options.file);
   const system::Artifacts artifacts = fetch_all(system, options.refresh);
-  const image::CompiledImage image = take(image::compile(system, artifacts));
-  show(image.warnings);
+  const image::CompiledImage image = compile(system, artifacts);
   print_provenance(image);
   return run::run(system, artifacts, image, monitor_elf(), run_options);
 }

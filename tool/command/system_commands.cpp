@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/file.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
 #include "image/compile.hpp"
@@ -23,9 +24,7 @@ struct Options {
 
 int check(const Options& options) {
   const system::System system = load(options.file);
-  const image::CompiledImage image =
-      take(image::compile(system, fetch_all(system, options.refresh)));
-  show(image.warnings);
+  const image::CompiledImage image = compile(system, fetch_all(system, options.refresh));
   fmt::print("{}", image::report(system, image));
   return 0;
 }
@@ -51,10 +50,9 @@ int fetch_only(const Options& options) {
 }
 
 int make_image(const Options& options) {
+  base::check_writable(options.output);
   const system::System system = load(options.file);
-  const image::CompiledImage image =
-      take(image::compile(system, fetch_all(system, options.refresh)));
-  show(image.warnings);
+  const image::CompiledImage image = compile(system, fetch_all(system, options.refresh));
   const bool iso = options.iso || options.output.ends_with(".iso");
   const system::Bytes monitor = monitor_elf();
   const auto written = iso ? image::write_iso(image, monitor, options.output)

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/interrupt.hpp"
 #include "base/sha256.hpp"
 #include "fetch/debian_disk.hpp"
 #include "fetch/initramfs.hpp"
@@ -101,6 +102,7 @@ system::Artifacts fetch(const system::System& system, const Options& options) {
   Packages packages(options);
   system::Artifacts artifacts;
   for (const system::Partition& partition : system.partitions) {
+    base::check_interrupt();
     system::PartitionArtifacts& entry = artifacts.emplace_back();
     entry.kernel = fetch_kernel(partition.kernel, packages);
     entry.initramfs = fetch_initramfs(system, partition, options, packages);

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <memory>
 
+#include "base/file.hpp"
 #include "loader/initramfs.hpp"
 #include "loader/kernel.hpp"
 #include "system/board.hpp"
@@ -62,9 +63,9 @@ void check_name(const System& system, const Partition& partition, Diagnostics& d
 
 void check_file(const System& system, const std::filesystem::path& file, Position where,
                 std::string_view what, Diagnostics& diagnostics) {
-  std::error_code failure;
-  if (file.empty() || std::filesystem::is_regular_file(file, failure)) return;
-  add_error(system, where, fmt::format("the {} {} does not exist", what, file.string()),
+  const std::string problem = file.empty() ? std::string() : base::why_unreadable(file);
+  if (problem.empty()) return;
+  add_error(system, where, fmt::format("the {} {} {}", what, file.string(), problem),
             "correct the name; relative names start at the system file's directory", diagnostics);
 }
 

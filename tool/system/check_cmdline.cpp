@@ -2,6 +2,7 @@
 //
 // The list is about Linux; a parameter that another kernel gives another meaning would be refused
 // too, which nobody has missed so far. What the tool itself adds is in image/cmdline.hpp.
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <sstream>
@@ -42,6 +43,16 @@ constexpr std::array kPciOwner = {
     Forbidden{"noapic", "its interrupts arrive at the I/O APIC"},
 };
 
+// The word as the kernel compares it: without quotes, and in the name '-' is '_'
+// (Documentation/admin-guide/kernel-parameters.rst).
+std::string normalized(std::string word) {
+  std::erase(word, '"');
+  std::replace(word.begin(),
+               word.begin() + static_cast<std::ptrdiff_t>(std::min(word.find('='), word.size())),
+               '-', '_');
+  return word;
+}
+
 std::optional<Forbidden> find_forbidden(std::string_view word, std::span<const Forbidden> list) {
   for (const Forbidden& entry : list) {
     const bool any_value = entry.parameter.ends_with('=');
@@ -75,8 +86,9 @@ void check_cmdline(const System& system, const Partition& partition, Diagnostics
   std::istringstream words(partition.cmdline);
   for (std::string word; words >> word;) {
     if (word == "--") break;  // the rest is for init
-    auto forbidden = find_forbidden(word, kAlways);
-    if (!forbidden && partition.owns("pci")) forbidden = find_forbidden(word, kPciOwner);
+    const std::string compared = normalized(word);
+    auto forbidden = find_forbidden(compared, kAlways);
+    if (!forbidden && partition.owns("pci")) forbidden = find_forbidden(compared, kPciOwner);
     if (forbidden) {
       add_error(system, partition.cmdline_where,
                 fmt::format("the command line of {} must not contain '{}': {}", partition.name,

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <limits>
 #include <memory>
-#include <sstream>
 
+#include "base/file.hpp"
 #include "system/toml_reader.hpp"
 
 namespace mezzo::system {
@@ -139,15 +138,20 @@ KernelSpec parse_kernel(TomlReader& partition, const Context& context) {
   return kernel;
 }
 
+std::string read_text(const std::filesystem::path& path) {
+  const base::Bytes bytes = base::read_file(path);
+  return {bytes.begin(), bytes.end()};
+}
+
 std::string read_script(TomlReader& reader, const std::string& name, const Context& context) {
   const std::filesystem::path path = context.resolve(name);
-  std::ifstream input(path, std::ios::binary);
-  std::ostringstream text;
-  if (!input || !(text << input.rdbuf())) {
-    reader.error(reader.where("script_file"), fmt::format("cannot read {}", path.string()),
+  if (const std::string problem = base::why_unreadable(path); !problem.empty()) {
+    reader.error(reader.where("script_file"),
+                 fmt::format("the script {} {}", path.string(), problem),
                  "name a readable file; relative names start at the system file's directory");
+    return {};
   }
-  return text.str();
+  return read_text(path);
 }
 
 std::optional<InitramfsSpec> parse_initramfs(TomlReader& partition, const Context& context) {
@@ -462,16 +466,14 @@ Result<System> parse_system(std::string_view text, const std::filesystem::path& 
 }
 
 Result<System> load_system(const std::filesystem::path& path) {
-  std::ifstream input(path, std::ios::binary);
-  std::ostringstream text;
-  if (!input || std::filesystem::is_directory(path) || !(text << input.rdbuf())) {
+  if (const std::string problem = base::why_unreadable(path); !problem.empty()) {
     return std::unexpected(
         Diagnostics{{Severity::Error,
                      {path.string(), {}},
-                     "cannot read the system file",
+                     fmt::format("cannot read the system file: it {}", problem),
                      "name an existing file, for example one of example/*.toml"}});
   }
-  return parse_system(text.str(), path);
+  return parse_system(read_text(path), path);
 }
 
 }  // namespace mezzo::system
