@@ -1,5 +1,6 @@
 // The tool's side of a running machine: its memory, the mailbox, run folders, QEMU's command line,
 // results. No QEMU: a thread plays the monitor.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -184,14 +185,41 @@ TEST_F(MachineTest, RunsAreFoundByNameAndTwoOfANameCoexist) {
 TEST_F(MachineTest, LeftoversOfADeadRunAreSwept) {
   const auto dead = directory_.path() / "mezzo" / "dead";
   base::make_directory(dead);
-  const auto memory = directory_.path() / "dead.ram";
-  base::write_file(memory, "x");
-  base::write_file(dead / "ram-path", memory.string());
   base::write_file(dead / "lock", "");
   EXPECT_TRUE(live_runs().empty());
   const RunDirectory ours("ours");
   EXPECT_FALSE(std::filesystem::exists(dead));
-  EXPECT_FALSE(std::filesystem::exists(memory));
+}
+
+TEST_F(MachineTest, MemoryFilesOfDeadRunsAreSweptAndNoOthers) {
+  const auto ours = fmt::format("mezzo-{}-1-", geteuid());
+  const auto dead = directory_.path() / (ours + "dead.ram");
+  const auto live = directory_.path() / (ours + "live.ram");
+  const auto other = directory_.path() / (ours + "live.text");
+  base::write_file(dead, "x");
+  base::write_file(other, "x");
+  {
+    const MachineRam running = MachineRam::create(live, kRamSize);
+    remove_stale_ram(directory_.path());
+    EXPECT_FALSE(std::filesystem::exists(dead));
+    EXPECT_TRUE(std::filesystem::exists(live));
+    EXPECT_TRUE(std::filesystem::exists(other));
+  }
+  remove_stale_ram(directory_.path());
+  EXPECT_FALSE(std::filesystem::exists(live));
+}
+
+TEST(RamPlaces, FirstWithRoomIsChosen) {
+  const std::vector<RamPlace> places = {{"/small/ram", 99}, {"/fits/ram", 100}, {"/big/ram", 999}};
+  EXPECT_EQ(choose_ram_place(places, 100), "/fits/ram");
+  try {
+    static_cast<void>(choose_ram_place(places, 1u << 30));
+    FAIL() << "there is no room";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("memory of 1024 MiB"));
+    EXPECT_THAT(error.what(), HasSubstr("0 MiB in /fits"));
+    EXPECT_THAT(error.remedy(), HasSubstr("TMPDIR"));
+  }
 }
 
 TEST_F(MachineTest, RunDirectoryLeavesNothing) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,32 +44,43 @@ void settle(status::Region& copy, const status::Region& live) {
 
 }  // namespace
 
-MachineRam::MachineRam(const base::Descriptor& file, std::uint64_t size) : size_(size) {
-  void* const bytes = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+MachineRam::MachineRam(base::Descriptor file, std::uint64_t size)
+    : file_(std::move(file)), size_(size) {
+  void* const bytes = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
   if (bytes == MAP_FAILED) base::throw_errno("cannot map the machine's memory");
   bytes_ = static_cast<std::uint8_t*>(bytes);
 }
 
 MachineRam MachineRam::create(const std::filesystem::path& path, std::uint64_t size) {
-  const base::Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file) base::throw_errno(fmt::format("cannot make {}", path.string()));
-  if (ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
-    base::throw_errno(fmt::format("cannot make {}", path.string()));
+  const auto check = [&path](bool good) {
+    if (!good) base::throw_errno(fmt::format("cannot make {}", path.string()));
+  };
+  for (;;) {
+    base::Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    check(static_cast<bool>(file));
+    check(flock(file.get(), LOCK_EX) == 0);
+    struct stat facts{};
+    check(fstat(file.get(), &facts) == 0);
+    // Another tool may have taken it for stale before it was locked.
+    if (facts.st_nlink == 0) continue;
+    check(ftruncate(file.get(), static_cast<off_t>(size)) == 0);
+    return {std::move(file), size};
   }
-  return {file, size};
 }
 
 MachineRam MachineRam::open(const std::filesystem::path& path) {
-  const base::Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  base::Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   struct stat facts{};
   if (!file || fstat(file.get(), &facts) != 0) {
     base::throw_errno(fmt::format("cannot open the machine's memory {}", path.string()));
   }
-  return {file, static_cast<std::uint64_t>(facts.st_size)};
+  return {std::move(file), static_cast<std::uint64_t>(facts.st_size)};
 }
 
 MachineRam::MachineRam(MachineRam&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : file_(std::move(other.file_)),
+      bytes_(std::exchange(other.bytes_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MachineRam::~MachineRam() {
   if (bytes_ != nullptr) munmap(bytes_, size_);

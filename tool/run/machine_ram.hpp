@@ -14,8 +14,8 @@ namespace mezzo::run {
 
 class MachineRam {
  public:
-  // Makes the file `path` of `size` bytes, all zero. Throws UserError, also if the disk is too
-  // full.
+  // Makes the file `path` of `size` bytes, all zero, and locks it as long as we live (see
+  // remove_stale_ram). Throws UserError. Room for it is not taken: RunDirectory::choose_ram looks.
   static MachineRam create(const std::filesystem::path& path, std::uint64_t size);
   // Maps a file that another process made. Throws UserError.
   static MachineRam open(const std::filesystem::path& path);
@@ -31,8 +31,9 @@ class MachineRam {
   [[nodiscard]] status::Region& region(std::uint32_t monitor_base) const;
 
  private:
-  MachineRam(const base::Descriptor& file, std::uint64_t size);
+  MachineRam(base::Descriptor file, std::uint64_t size);
 
+  base::Descriptor file_;
   std::uint8_t* bytes_;
   std::uint64_t size_;
 };

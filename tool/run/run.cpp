@@ -146,7 +146,9 @@ void explain(Outcome outcome, const Consoles& consoles, const Qemu& qemu) {
                  *script.exit_status());
     }
   }
-  if (outcome == Outcome::MachineEnded) {
+  if (outcome == Outcome::Interrupted) {
+    fmt::print(stderr, "mezzo: interrupted; the machine is off\n");
+  } else if (outcome == Outcome::MachineEnded) {
     fmt::print(stderr, "mezzo: the machine ended by itself. QEMU said:\n{}", qemu.messages());
   } else if (outcome == Outcome::Timeout) {
     fmt::print(stderr, "mezzo: the time given by --timeout is over\n");
@@ -180,11 +182,12 @@ int run(const system::System& system, const system::Artifacts& artifacts,
   facts.started = fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr)));
   const QemuVersion version = find_qemu();
   RunDirectory directory(system.name);
-  const QemuFiles files = {.image = directory.path() / "image.elf",
-                           .ram = directory.choose_ram(system.machine.memory),
-                           .directory = directory.path(),
-                           .disk = disk_image(artifacts)};
+  QemuFiles files = {.image = directory.path() / "image.elf",
+                     .ram = {},
+                     .directory = directory.path(),
+                     .disk = disk_image(artifacts)};
   write_image(image, monitor_elf, files.image);
+  files.ram = directory.choose_ram(system.machine.memory);
   const MachineRam ram = MachineRam::create(files.ram, system.machine.memory);
   const status::Region& region = ram.region(image.plan.monitor_base);
   Consoles consoles = make_consoles(system, directory, wants_colour(stdout));

@@ -41,16 +41,6 @@ RunInfo read_info(const std::filesystem::path& run) {
   return info;
 }
 
-// Removes what a dead run left; the caller holds its lock.
-void remove_run(const std::filesystem::path& run) {
-  std::error_code ignored;
-  if (std::filesystem::exists(run / "ram-path")) {
-    const base::Bytes path = base::read_file(run / "ram-path");
-    std::filesystem::remove(std::string(path.begin(), path.end()), ignored);
-  }
-  std::filesystem::remove_all(run, ignored);
-}
-
 // Takes the lock of `run`, which is made if it is absent; nothing if a live run has it.
 base::Descriptor try_lock(const std::filesystem::path& run) {
   for (;;) {
@@ -71,10 +61,29 @@ base::Descriptor try_lock(const std::filesystem::path& run) {
   }
 }
 
+// How the names of this user's memory files begin, outside of run folders.
+std::string ram_prefix() { return fmt::format("mezzo-{}-", geteuid()); }
+
+// Bytes that we can still write below `directory`; 0 if we cannot write there.
+std::uint64_t free_bytes(const std::filesystem::path& directory) {
+  struct statvfs facts{};
+  if (access(directory.c_str(), W_OK) != 0 || statvfs(directory.c_str(), &facts) != 0) return 0;
+  return std::uint64_t{facts.f_bavail} * facts.f_frsize;
+}
+
+std::filesystem::path temporary_folder() {
+  std::error_code error;
+  const auto path = std::filesystem::temp_directory_path(error);
+  return error ? "/tmp" : path;
+}
+
 void sweep_dead_runs(const std::filesystem::path& parent) {
   std::error_code error;
   for (const auto& run : std::filesystem::directory_iterator(parent, error)) {
-    if (const base::Descriptor lock = try_lock(run.path())) remove_run(run.path());
+    std::error_code ignored;
+    if (const base::Descriptor lock = try_lock(run.path())) {
+      std::filesystem::remove_all(run.path(), ignored);
+    }
   }
 }
 
@@ -99,6 +108,9 @@ std::filesystem::path runs_directory() {
 RunDirectory::RunDirectory(const std::string& system) {
   const auto parent = runs_directory();
   sweep_dead_runs(parent);
+  for (const auto& folder : {std::filesystem::path(kSharedMemory), temporary_folder()}) {
+    remove_stale_ram(folder);
+  }
   for (unsigned number = 1; number <= kMaxRunsOfAName; ++number) {
     name_ = number == 1 ? system : fmt::format("{}-{}", system, number);
     path_ = parent / name_;
@@ -116,14 +128,37 @@ RunDirectory::~RunDirectory() {
 }
 
 std::filesystem::path RunDirectory::choose_ram(std::uint64_t size) {
-  struct statvfs facts{};
-  const bool room = statvfs(kSharedMemory, &facts) == 0 && access(kSharedMemory, W_OK) == 0 &&
-                    std::uint64_t{facts.f_bavail} * facts.f_frsize > size;
-  ram_ = room ? std::filesystem::path(kSharedMemory) /
-                    fmt::format("mezzo-{}-{}-{}.ram", geteuid(), getpid(), name_)
-              : path_ / "ram";
-  base::write_file(path_ / "ram-path", ram_.string());
+  const std::string name = fmt::format("{}{}-{}.ram", ram_prefix(), getpid(), name_);
+  std::vector<RamPlace> places;
+  for (const auto& file :
+       {std::filesystem::path(kSharedMemory) / name, path_ / "ram", temporary_folder() / name}) {
+    places.push_back({file, free_bytes(file.parent_path())});
+  }
+  ram_ = choose_ram_place(places, size);
   return ram_;
+}
+
+std::filesystem::path choose_ram_place(std::span<const RamPlace> places, std::uint64_t size) {
+  std::vector<std::string> free;
+  for (const RamPlace& place : places) {
+    if (place.free >= size) return place.file;
+    free.push_back(
+        fmt::format("{} MiB in {}", place.free >> 20, place.file.parent_path().string()));
+  }
+  throw UserError(
+      fmt::format("there is no room for the machine's memory of {} MiB; free are {}", size >> 20,
+                  fmt::join(free, ", ")),
+      "Free some space there, set TMPDIR to a folder with room, or lower 'memory' in [machine].");
+}
+
+void remove_stale_ram(const std::filesystem::path& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(ram_prefix()) || !name.ends_with(".ram")) continue;
+    const base::Descriptor file(open(entry.path().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+    if (file && flock(file.get(), LOCK_EX | LOCK_NB) == 0) unlink(entry.path().c_str());
+  }
 }
 
 void RunDirectory::publish(const RunInfo& info) const {

@@ -5,11 +5,12 @@
 //   lock         locked as long as the run lives
 //   run.json     RunInfo: what other commands need
 //   image.elf, qemu.log, monitor.log, qmp.sock, console-N.sock, control.lock
-// The machine's memory is a file in /dev/shm if it has room, else in here.
+// The machine's memory is a file in /dev/shm if it has room, else in here, else in $TMPDIR.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ class RunDirectory {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  // Where the memory file is to be made; chosen for `size` bytes.
+  // Where the memory file is to be made; chosen for `size` bytes. Throws UserError if there is no
+  // room for them, because a machine whose memory cannot grow any more dies of SIGBUS.
   [[nodiscard]] std::filesystem::path choose_ram(std::uint64_t size);
   // Makes the run visible to other commands.
   void publish(const RunInfo& info) const;
@@ -49,6 +51,20 @@ class RunDirectory {
   std::filesystem::path ram_;
   base::Descriptor lock_;
 };
+
+// A file that could hold a machine's memory, and the bytes free on its disk.
+struct RamPlace {
+  std::filesystem::path file;
+  std::uint64_t free;
+};
+
+// The first place with room for `size` bytes. Throws UserError that lists what there is.
+[[nodiscard]] std::filesystem::path choose_ram_place(std::span<const RamPlace> places,
+                                                     std::uint64_t size);
+
+// Removes memory files in `directory` that a killed run of this user left: those that no process
+// has locked.
+void remove_stale_ram(const std::filesystem::path& directory);
 
 // The folder above all runs of this user. Throws UserError if it cannot be made or is not the
 // user's.
