@@ -5,6 +5,7 @@
 namespace probe {
 namespace {
 
+u32 test_register;
 constexpr u32 kP = 1, kW = 2, kU = 4;  // page fault error code
 
 template <u32 address>
@@ -87,6 +88,38 @@ void table_changes() {
   kernel("removed-directory-entry", [] { return read32(0x81000000); }, page_fault(0, 0x81000000));
 }
 
+// Calls code at `address`, which may change all registers but ESP; returns its EAX.
+u32 call(u32 address) {
+  u32 result;
+  asm volatile("pushal; call *%%eax; movl %%eax, 28(%%esp); popal"
+               : "=a"(result)
+               : "0"(address)
+               : "memory", "cc");
+  return result;
+}
+
+// Kernels read CR2 at each page fault, so a monitor may have a short way for it: into any register,
+// and when the instruction is the last one of the mapped memory.
+void often_read() {
+  constexpr u32 kCr2 = 0x12345678, kAfterRemapped = kTestRemapped + 0x1000;
+  for (test_register = 0; test_register < 8; ++test_register) {
+    if (test_register == 4) continue;  // the stack pointer
+    kernel(
+        "read-cr2-to-register",
+        [] {
+          test_page[0] = 0x8900200f + ((0xd0 + test_register) << 16);  // mov %cr2, R; mov R, %eax
+          test_page[1] = 0xc300 + (0xc0 + test_register * 8);          // ; ret
+          write_cr<2>(kCr2);
+          return call(kTestRemapped);
+        },
+        value(kCr2));
+  }
+  test_page[1023] = 0xd0200f90;
+  kernel(
+      "read-cr2-at-end-of-page", [] { return call(kTestRemapped + 0xffd); },
+      page_fault(0, kAfterRemapped));
+}
+
 // A directory whose last entry, the monitor's, has another use.
 void last_entry() {
   for (u32 i = 0; i < 1023; ++i) second_directory[i] = page_directory[i];
@@ -151,6 +184,7 @@ void window() {
 void probe_memory() {
   page_faults();
   table_changes();
+  often_read();
   last_entry();
   window();
 }

@@ -2,6 +2,7 @@
 // between them. Knows no architecture; who calls it owns the partition's CPU.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -27,6 +28,11 @@ class Partition {
   }
   [[nodiscard]] std::span<const plan::Load> loads() const {
     return std::span(plan_.loads).subspan(row_.first_load, row_.load_count);
+  }
+
+  // The largest of its pieces of memory.
+  [[nodiscard]] const plan::Piece& largest_piece() const {
+    return *std::ranges::max_element(pieces(), {}, &plan::Piece::size);
   }
 
   // Whether [address, address + bytes) is memory of this partition.

@@ -54,6 +54,8 @@ void load_tables(Cpu& cpu) {
     cpu.monitor_idt[n] = stub_gate(n, 0);
     cpu.guest_idt[n] = stub_gate(n, 0);
   }
+  cpu.fast.guest_idt = {sizeof cpu.guest_idt - 1, address_of(cpu.guest_idt)};
+  cpu.fast.monitor_idt = {sizeof cpu.monitor_idt - 1, address_of(cpu.monitor_idt)};
   use_guest_idt(cpu);
   // SYSENTER of a process must fault, not enter ring 0. A processor without it faults here instead,
   // which needs the vectors.

@@ -7,6 +7,7 @@
 
 #include "abi/status.hpp"
 #include "arch/ia32/deliver.hpp"
+#include "arch/ia32/fast_path.hpp"
 #include "arch/ia32/layout.hpp"
 #include "arch/ia32/vcpu.hpp"
 
@@ -28,15 +29,14 @@ struct alignas(plan::kPageSize) Cpu {
   alignas(plan::kPageSize) std::array<std::uint32_t, 1024> identity_directory;  // paging off
 
   alignas(plan::kPageSize) TaskState task_state;
+  FastPath fast;
   Vcpu vcpu;
-  std::uint32_t index;            // the plan's CPU number
-  std::uint32_t machine;          // machine address of this structure
-  std::uint32_t partition;        // index in the plan, or kNoPartition
-  std::uint32_t directory_entry;  // what each of the guest's page directories holds last
+  std::uint32_t index;      // the plan's CPU number
+  std::uint32_t machine;    // machine address of this structure
+  std::uint32_t partition;  // index in the plan, or kNoPartition
 
   bool owes_answer;  // to the request below, when the commanded state is reached
   std::uint32_t request;
-  volatile bool nmi_pending;  // an NMI hit the monitor itself; looked at before the guest goes on
   volatile std::uint32_t woken_by;  // vector that ended idle_wait(), or kNoVector
 };
 
@@ -50,6 +50,29 @@ inline constexpr std::uint32_t kNoVector = ~0u;
 
 static_assert(layout::kCpuArea + sizeof(Cpu) <= layout::kGdtWindow);
 static_assert(offsetof(Cpu, stack) == 0);
+
+// What fast_path.S believes of the layout.
+constexpr std::uint32_t in_cpu(std::uint32_t address) { return address - layout::kCpuArea; }
+static_assert(offsetof(Cpu, page_table) +
+                  (layout::kPhysicalWindow - layout::kWindow) / plan::kPageSize * 4 ==
+              in_cpu(MEZZO_PHYSICAL_WINDOW_ENTRY));
+static_assert(offsetof(Cpu, task_state.esp1) == in_cpu(MEZZO_TASK_STATE_ESP1));
+static_assert(offsetof(Cpu, task_state.ss1) == in_cpu(MEZZO_TASK_STATE_SS1));
+static_assert(offsetof(Cpu, fast.guest_idt) == in_cpu(MEZZO_FAST_GUEST_IDT));
+static_assert(offsetof(Cpu, fast.monitor_idt) == in_cpu(MEZZO_FAST_MONITOR_IDT));
+static_assert(offsetof(Cpu, fast.nmi_pending) == in_cpu(MEZZO_FAST_NMI_PENDING));
+static_assert(offsetof(Cpu, fast.code) == in_cpu(MEZZO_FAST_CODE));
+static_assert(offsetof(Cpu, fast.data) == in_cpu(MEZZO_FAST_DATA));
+static_assert(offsetof(Cpu, fast.exits) == in_cpu(MEZZO_FAST_EXITS));
+static_assert(offsetof(Cpu, fast.root_first) == in_cpu(MEZZO_FAST_ROOT_FIRST));
+static_assert(offsetof(Cpu, fast.root_bytes) == in_cpu(MEZZO_FAST_ROOT_BYTES));
+static_assert(offsetof(Cpu, fast.directory_entry) == in_cpu(MEZZO_FAST_DIRECTORY_ENTRY));
+static_assert(offsetof(Cpu, vcpu.cr3) == in_cpu(MEZZO_VCPU_CR3));
+static_assert(offsetof(Cpu, vcpu.task_register) == in_cpu(MEZZO_VCPU_TASK_REGISTER));
+static_assert(offsetof(Cpu, vcpu.task_state) == in_cpu(MEZZO_VCPU_TASK_STATE));
+static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr2) == MEZZO_EXIT_READ_CR2);
+static_assert(static_cast<std::uint32_t>(status::ExitCause::WriteCr3) == MEZZO_EXIT_WRITE_CR3);
+static_assert(static_cast<std::uint32_t>(status::ExitCause::Invlpg) == MEZZO_EXIT_INVLPG);
 
 // All processors', by the plan's number; for the boot processor that prepares them.
 extern std::array<Cpu, status::kMaxCpus> cpus;

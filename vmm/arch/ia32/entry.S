@@ -9,7 +9,9 @@
 /* Vectors for which the processor itself pushes an error code (SDM volume 3, table 6-1). */
 .macro vector_stub vector
     .align 16
-    .if (\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
+    .if \vector == 13
+    jmp general_protection
+    .elseif (\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
     pushl $\vector
     jmp enter_with_code
     .else
@@ -33,6 +35,7 @@ vector_stubs:
    is no error code. A frame of the guest begins at the top of the stack, 16 bytes lower from virtual-8086
    mode; one of ring 0 lies deeper, or near the top on the way out, and has the monitor's CS. */
     .set STACK_TOP, MEZZO_CPU_AREA + MEZZO_STACK_SIZE
+    .globl enter_with_code
     .align 16
 enter_with_code:
     cmpl $(STACK_TOP - 28), %esp        /* ring 1 or 3, with a code */
@@ -88,6 +91,7 @@ return_es_fault:
 return_ds_fault:
     movl $MEZZO_SPARE_DS, (%esp)
     jmp return_ds
+    .globl return_iret_fault
 return_iret_fault:
     pushl $0
     pushl $MEZZO_RETURN_FAULT
@@ -185,10 +189,7 @@ load_gs_refused:
     jmp load_gs_access
 
 /* Where a fault in ring 0 is expected, and where to go on. */
-    .section .rodata
-    .globl fixups, fixups_end
-    .align 4
-fixups:
+    .section .rodata.fixups, "a"
     .long return_es, return_es_fault
     .long return_ds, return_ds_fault
     .long return_iret, return_iret_fault
@@ -199,5 +200,4 @@ fixups:
     .long write_xcr_access, refused
     .long load_fs_access, load_fs_refused
     .long load_gs_access, load_gs_refused
-fixups_end:
     .section .note.GNU-stack, "", @progbits

@@ -58,8 +58,7 @@ template <Machine M, class Log>
       f.edx = partition.status().restarts;
       break;
     case Call::MemoryStart: {
-      const auto pieces = partition.pieces();
-      const auto& largest = *std::ranges::max_element(pieces, {}, &plan::Piece::size);
+      const plan::Piece& largest = partition.largest_piece();
       f.eax = largest.base;
       f.ebx = largest.size;
       break;

@@ -18,6 +18,32 @@
 #define MEZZO_IO_APIC 0xffe62000
 #define MEZZO_AP_START 0x8000
 
+// Members of struct Cpu and what is in them, for the fast path in assembly; cpu.hpp checks them.
+#define MEZZO_PHYSICAL_WINDOW_ENTRY \
+  (MEZZO_CPU_AREA + 0x7000 + (MEZZO_PHYSICAL_WINDOW - MEZZO_WINDOW) / 1024)
+#define MEZZO_TASK_STATE (MEZZO_CPU_AREA + 0x9000)
+#define MEZZO_TASK_STATE_ESP1 (MEZZO_TASK_STATE + 12)
+#define MEZZO_TASK_STATE_SS1 (MEZZO_TASK_STATE + 16)
+#define MEZZO_FAST (MEZZO_TASK_STATE + 104)
+#define MEZZO_FAST_GUEST_IDT MEZZO_FAST
+#define MEZZO_FAST_MONITOR_IDT (MEZZO_FAST + 6)
+#define MEZZO_FAST_NMI_PENDING (MEZZO_FAST + 12)
+#define MEZZO_FAST_CODE (MEZZO_FAST + 14)
+#define MEZZO_FAST_DATA (MEZZO_FAST + 16)
+#define MEZZO_FAST_EXITS (MEZZO_FAST + 20)
+#define MEZZO_FAST_ROOT_FIRST (MEZZO_FAST + 24)
+#define MEZZO_FAST_ROOT_BYTES (MEZZO_FAST + 28)
+#define MEZZO_FAST_DIRECTORY_ENTRY (MEZZO_FAST + 32)
+#define MEZZO_VCPU (MEZZO_FAST + 36)
+#define MEZZO_VCPU_CR3 (MEZZO_VCPU + 4)
+#define MEZZO_VCPU_TASK_REGISTER (MEZZO_VCPU + 34)
+#define MEZZO_VCPU_TASK_STATE (MEZZO_VCPU + 40)
+
+// status::ExitCause, of the exits that are counted there.
+#define MEZZO_EXIT_READ_CR2 2
+#define MEZZO_EXIT_WRITE_CR3 5
+#define MEZZO_EXIT_INVLPG 10
+
 // Selectors. The guest's descriptors are the first page of the GDT window; the second page is the
 // monitor's own and in no guest's reach.
 #define MEZZO_MONITOR_CS 0x1000

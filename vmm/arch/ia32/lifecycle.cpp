@@ -72,6 +72,15 @@ void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition)
   use_guest_idt(cpu);
 }
 
+// No exit is fast until the guest has paging on and a flat code segment (trap.cpp).
+void prepare_fast_path(FastPath& fast, const Partition& partition) {
+  const plan::Piece& largest = partition.largest_piece();
+  fast.code = fast.data = 0;
+  fast.exits = address_of(partition.status().exits);
+  fast.root_first = largest.base;
+  fast.root_bytes = largest.size;
+}
+
 Frame first_frame(const plan::Partition& row) {
   Frame frame{};
   frame.eip = row.entry;
@@ -102,7 +111,7 @@ void answer_if_owed(Cpu& cpu) {
 // rests.
 void sleep(Cpu& cpu) {
   if (!has_heartbeat) return pause();
-  if (!cpu.nmi_pending) halt();
+  if (!cpu.fast.nmi_pending) halt();
 }
 
 [[noreturn]] void restart_partition(Cpu& cpu) {
@@ -164,6 +173,7 @@ void execute(Cpu& cpu, Command command) {
 
 [[noreturn]] void start_partition(Cpu& cpu) {
   Partition partition = partition_of(cpu);
+  prepare_fast_path(cpu.fast, partition);
   Processor processor(cpu, partition);
   reset_processor(cpu, processor, partition);
   if (const auto damaged = load_images(partition)) {
@@ -210,8 +220,8 @@ void execute(Cpu& cpu, Command command) {
 }
 
 void obey_control(Cpu& cpu) {
-  const bool heartbeat = cpu.nmi_pending;
-  cpu.nmi_pending = false;
+  const bool heartbeat = cpu.fast.nmi_pending;
+  cpu.fast.nmi_pending = false;
   unblock_nmi();
   if (heartbeat && cpu.index == 0) {
     status_region.heartbeats = status_region.heartbeats + 1;

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint32_t kPresent = 1u << 0;
 constexpr std::uint32_t kWritable = 1u << 1;
 constexpr std::uint32_t kNoCache = 1u << 4;
+constexpr std::uint32_t kAccessed = 1u << 5;
 constexpr std::uint32_t kLarge = 1u << 7;
 constexpr std::uint32_t kGlobal = 1u << 8;
 constexpr std::uint32_t kLargePageSize = 4u << 20;
@@ -50,11 +51,12 @@ void build_page_tables(Cpu& cpu, std::uint32_t monitor_base) {
   entry_of(cpu, layout::kHpet) = kHpetAddress | kPresent | kWritable | kNoCache;
   entry_of(cpu, layout::kIoApic) = kIoApicAddress | kPresent | kWritable | kNoCache;
 
-  cpu.directory_entry = machine(cpu.page_table) | kPresent | kWritable;
+  // Accessed, as the processor would make it, so that it stays equal in a guest's directory.
+  cpu.fast.directory_entry = machine(cpu.page_table) | kPresent | kWritable | kAccessed;
   for (std::uint32_t n = 0; n < 1023; ++n) {
     cpu.identity_directory[n] = n * kLargePageSize | kPresent | kWritable | kLarge;
   }
-  cpu.identity_directory[1023] = cpu.directory_entry;
+  cpu.identity_directory[1023] = cpu.fast.directory_entry;
 }
 
 void map_window_page(Cpu& cpu, std::uint32_t linear, std::uint32_t machine) {

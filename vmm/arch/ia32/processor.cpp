@@ -80,14 +80,10 @@ bool copy(Cpu& cpu, const Partition& partition, void* to, const void* from, std:
   return false;
 }
 
-void load_table(const std::array<Gate, 256>& table) {
-  ia32::load_idt({sizeof table - 1, address_of(table)});
-}
-
 }  // namespace
 
-void use_guest_idt(Cpu& cpu) { load_table(cpu.guest_idt); }
-void use_monitor_idt(Cpu& cpu) { load_table(cpu.monitor_idt); }
+void use_guest_idt(Cpu& cpu) { ia32::load_idt(cpu.fast.guest_idt); }
+void use_monitor_idt(Cpu& cpu) { ia32::load_idt(cpu.fast.monitor_idt); }
 
 Gate stub_gate(unsigned vector, std::uint8_t privilege) {
   return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]),
@@ -136,7 +132,7 @@ RootResult Processor::install_root(std::uint32_t cr3) {
   if (!partition_.owns(directory, plan::kPageSize)) return RootResult::OutsidePartition;
   auto* entries = pointer_to<std::uint32_t>(map_machine_page(cpu_, directory));
   std::uint32_t& last = entries[kDirectoryEntries - 1];
-  if (last != cpu_.directory_entry) last = cpu_.directory_entry;
+  if (last != cpu_.fast.directory_entry) last = cpu_.fast.directory_entry;
   ia32::write_cr<3>(cr3);
   return RootResult::Installed;
 }

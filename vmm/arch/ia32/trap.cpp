@@ -46,6 +46,23 @@ struct Exit {
   }
 };
 
+// From its first access to a control register on, the kernel's segments of that moment have fast
+// exits, if they are flat: until the guest loads other tables or turns paging off.
+void allow_fast_path(Exit& exit, Op op) {
+  const Frame& frame = exit.context.frame;
+  FastPath& fast = exit.cpu.fast;
+  if (op == Op::Lgdt || op == Op::Lldt || !exit.cpu.vcpu.paging()) fast.code = fast.data = 0;
+  if (op != Op::MovFromCr && op != Op::MovToCr) return;
+  if (!exit.cpu.vcpu.paging() || frame.ring() != 1) return;
+  const auto flat = [&](std::uint32_t selector) {
+    const auto descriptor = descriptor_of(exit.context, static_cast<std::uint16_t>(selector));
+    const bool is_flat = descriptor && descriptor->is_default32() && descriptor->base() == 0;
+    return static_cast<std::uint16_t>(is_flat ? selector : 0);
+  };
+  fast.code = flat(frame.cs);
+  fast.data = flat(frame.ds);
+}
+
 Verdict emulate_instruction(Exit& exit) {
   Frame& frame = exit.context.frame;
   std::array<std::uint8_t, kMaxInstructionLength> bytes{};
@@ -66,7 +83,9 @@ Verdict emulate_instruction(Exit& exit) {
   exit.value = instruction.op == Op::Rdmsr || instruction.op == Op::Wrmsr ? frame.ecx
                : instruction.op == Op::MovToCr ? frame.general(instruction.rm)
                                                : frame.error_code;
-  return emulate(exit.context, instruction, frame.error_code);
+  const Verdict verdict = emulate(exit.context, instruction, frame.error_code);
+  allow_fast_path(exit, instruction.op);
+  return verdict;
 }
 
 // #TS, #NP, #SS and #GP.
@@ -115,7 +134,7 @@ Verdict decide(Exit& exit) {
   switch (vector) {
     case 2:
       exit.cause = ExitCause::Nmi;
-      exit.cpu.nmi_pending = true;
+      exit.cpu.fast.nmi_pending = true;
       // The heartbeat's, unless the board reports an error: that is for the owner of its bus.
       if (exit.partition.row().owns_pci != 0 && board::pc::reports_error())
         return Verdict::inject(2);
@@ -167,7 +186,7 @@ Verdict wait_for_interrupt(Exit& exit) {
     use_monitor_idt(cpu);
     idle_wait();
     use_guest_idt(cpu);
-    if (cpu.nmi_pending) obey_control(cpu);
+    if (cpu.fast.nmi_pending) obey_control(cpu);
   }
   exit.cause = ExitCause::IdleWakeup;
   exit.value = cpu.woken_by;
@@ -201,7 +220,7 @@ void handle_exit(Cpu& cpu, Frame& frame) {
     verdict = apply(exit, verdict);
   }
   follow_kernel_stack(exit.context);
-  if (cpu.nmi_pending || is_commanded()) obey_control(cpu);
+  if (cpu.fast.nmi_pending || is_commanded()) obey_control(cpu);
 }
 
 std::uint32_t address_of_code(void (*function)()) {
@@ -219,7 +238,7 @@ void handle_own_trap(Cpu& cpu, Frame& frame) {
     frame.eflags &= ~eflags::kInterrupts;
   }
   if (frame.vector == static_cast<unsigned>(Vector::Nmi)) {
-    cpu.nmi_pending = true;
+    cpu.fast.nmi_pending = true;
     return;
   }
   if (idling) {

@@ -1,0 +1,156 @@
+// The exits that a kernel makes again and again, answered without the rest of the monitor: a read of CR2
+// (each page fault), a write of CR3 (each switch of processes), INVLPG by a register (each page that is
+// given another right). Everything unusual, also every doubt, goes the long way by handle_trap: nothing
+// is changed here before the last check has passed.
+//
+// What it decides on is in struct FastPath (fast_path.hpp). These exits are counted, but not traced; DS
+// and ES stay the guest's, so each access names SS, which the processor loaded with the monitor's.
+#include "arch/ia32/layout.hpp"
+
+    .set STACK_TOP, MEZZO_CPU_AREA + MEZZO_STACK_SIZE
+    .set CR_READ, 0x200f                /* MOV r32, CRn: 0f 20 /n, in memory order */
+    .set CR_WRITE, 0x220f               /* MOV CRn, r32: 0f 22 /n */
+    .set INVALIDATE, 0x010f             /* INVLPG m: 0f 01 /7 */
+    .set CR2_REGISTERS, 0xd0            /* ModRM of CR2 and EAX; the other registers follow */
+    .set CR3_REGISTERS, 0xd8
+    .set INVLPG_REGISTERS, 0x38         /* (EAX); (EBP) would be a displacement */
+    .set PAGE, 0x1000
+
+/* The frame after PUSHAL: general registers, 0 EAX at EAX, each next one 4 lower; then the processor's. */
+    .set EAX, 28
+    .set CODE, 32
+    .set EIP, 36
+    .set CS, 40
+    .set EFLAGS, 44
+
+/* exit_count CAUSE: one more of the running partition's. Uses ECX. */
+.macro exit_count cause
+    movl %ss:MEZZO_FAST_EXITS, %ecx
+    addl $1, %ss:(8 * \cause)(%ecx)
+    adcl $0, %ss:(8 * \cause + 4)(%ecx)
+.endm
+
+/* register_of FIRST: ECX, a ModRM byte, becomes the (negative) index of its register in the frame.
+   ESP is not in there. */
+.macro register_of first
+    subl $\first, %ecx
+    cmpl $8, %ecx
+    jae slow
+    negl %ecx
+    cmpl $-4, %ecx
+    je slow
+.endm
+
+    .section .text, "ax"
+    .globl general_protection
+    .align 16
+general_protection:
+    cmpl $(STACK_TOP - 24), %esp        /* from ring 1 or 3, with an error code */
+    jne slow_without_registers
+    pushal
+    movl CS(%esp), %ecx
+    cmpw %ss:MEZZO_FAST_CODE, %cx
+    jne slow
+    movzbl %ss:MEZZO_FAST_NMI_PENDING, %eax
+    orl CODE(%esp), %eax
+    jnz slow
+    testb $1, (EFLAGS + 1)(%esp)        /* single-stepped */
+    jnz slow
+    movl %cr2, %edx
+    movl EIP(%esp), %ecx
+    lidt %ss:MEZZO_FAST_MONITOR_IDT
+fetch_access:
+    movl %ss:(%ecx), %eax
+    lidt %ss:MEZZO_FAST_GUEST_IDT
+    movl %eax, %ecx
+    shrl $16, %ecx
+    movzbl %cl, %ecx
+    cmpw $CR_READ, %ax
+    jne not_read
+
+    register_of CR2_REGISTERS
+    movl %edx, EAX(%esp, %ecx, 4)
+    exit_count MEZZO_EXIT_READ_CR2
+finish:
+    addl $3, EIP(%esp)
+    andl $~0x10000, EFLAGS(%esp)        /* RF */
+    popal
+    addl $4, %esp
+fast_iret:
+    iretl
+
+not_read:
+    cmpw $CR_WRITE, %ax
+    jne not_write
+    register_of CR3_REGISTERS
+    movl EAX(%esp, %ecx, 4), %esi       /* the new root */
+
+    /* Has the guest moved its stack for entries from user mode? Then C++ takes it over. */
+    cmpw $0, %ss:MEZZO_VCPU_TASK_REGISTER
+    je 1f
+    movl %ss:MEZZO_VCPU_TASK_STATE, %ecx
+    cmpl $(MEZZO_WINDOW - 12), %ecx
+    ja slow
+    lidt %ss:MEZZO_FAST_MONITOR_IDT
+esp0_access:
+    movl %ss:4(%ecx), %eax
+ss0_access:
+    movl %ss:8(%ecx), %ecx
+    lidt %ss:MEZZO_FAST_GUEST_IDT
+    orl $1, %ecx
+    movzwl %cx, %ecx
+    cmpl %ss:MEZZO_TASK_STATE_ESP1, %eax
+    jne slow
+    cmpl %ss:MEZZO_TASK_STATE_SS1, %ecx
+    jne slow
+
+    /* A directory in the partition's largest piece, whose last entry is the monitor's. */
+1:  movl %esi, %edi
+    andl $-PAGE, %edi
+    movl %edi, %ecx
+    subl %ss:MEZZO_FAST_ROOT_FIRST, %ecx
+    cmpl %ss:MEZZO_FAST_ROOT_BYTES, %ecx
+    jae slow
+    orl $3, %edi                        /* present, writable */
+    movl %edi, %ss:MEZZO_PHYSICAL_WINDOW_ENTRY
+    invlpg %ss:MEZZO_PHYSICAL_WINDOW
+    movl %ss:(MEZZO_PHYSICAL_WINDOW + PAGE - 4), %ecx
+    cmpl %ss:MEZZO_FAST_DIRECTORY_ENTRY, %ecx
+    jne slow
+    movl %esi, %cr3
+    movl %esi, %ss:MEZZO_VCPU_CR3
+    exit_count MEZZO_EXIT_WRITE_CR3
+    jmp finish
+
+not_write:
+    cmpw $INVALIDATE, %ax
+    jne slow
+    register_of INVLPG_REGISTERS
+    cmpl $-5, %ecx
+    je slow
+    movl EAX(%esp, %ecx, 4), %edi
+    cmpl $MEZZO_WINDOW, %edi
+    jae slow
+    movl %ds, %eax
+    cmpw %ss:MEZZO_FAST_DATA, %ax
+    jne slow
+    invlpg %ss:(%edi)
+    exit_count MEZZO_EXIT_INVLPG
+    jmp finish
+
+/* The guest's page was not there, though it has just run on it: CR2 is the guest's again. */
+access_refused:
+    movl %edx, %cr2
+    lidt %ss:MEZZO_FAST_GUEST_IDT
+slow:
+    popal
+slow_without_registers:
+    pushl $13
+    jmp enter_with_code
+
+    .section .rodata.fixups, "a"
+    .long fetch_access, access_refused
+    .long esp0_access, access_refused
+    .long ss0_access, access_refused
+    .long fast_iret, return_iret_fault
+    .section .note.GNU-stack, "", @progbits
