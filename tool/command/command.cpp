@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
   add_run_commands(app, action);
   add_monitor_commands(app, action);
   add_console_command(app, action);
+  add_bench_command(app, action);
   add_test_command(app, action);
   try {
     app.parse(argc, argv);

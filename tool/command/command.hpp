@@ -14,6 +14,7 @@ void add_system_commands(CLI::App& app, Action& action);   // check, fetch, imag
 void add_run_commands(CLI::App& app, Action& action);      // run, demo
 void add_monitor_commands(CLI::App& app, Action& action);  // stat, trace, log, stop, ...
 void add_console_command(CLI::App& app, Action& action);   // console
+void add_bench_command(CLI::App& app, Action& action);     // bench
 void add_test_command(CLI::App& app, Action& action);      // test
 
 // Parses the arguments, runs the chosen command and reports its errors on stderr.

@@ -124,8 +124,10 @@ IndexEntry parse_stanza(std::string_view text) {
           .depends = dependency_names(field_of(text, "Depends").value_or(""))};
 }
 
-Apt::Apt(std::filesystem::path directory, Progress progress)
-    : directory_(std::move(directory)), progress_(std::move(progress)) {
+Apt::Apt(std::filesystem::path directory, Archive archive, Progress progress)
+    : directory_(std::move(directory)),
+      archive_(std::move(archive)),
+      progress_(std::move(progress)) {
   if (base::find_program("apt-get").empty()) {
     throw UserError("there is no apt-get on this machine",
                     "Guests come from Debian packages; run Mezzo on Debian, or name kernel files "
@@ -147,27 +149,29 @@ void Apt::write_configuration() {
   const std::string mirror = system_mirror();
   std::string sources;
   for (const char* suite : {"bookworm", "bookworm-updates"}) {
-    sources += fmt::format("deb [arch=i386 signed-by={}] {} {} main\n", kKeyring, mirror, suite);
+    sources += fmt::format("deb [arch={} signed-by={}] {} {} {}\n", archive_.architecture, kKeyring,
+                           mirror, suite, archive_.components);
   }
   base::write_file(directory_ / "sources.list", sources);
-  base::write_file(directory_ / "apt.conf",
-                   fmt::format("Dir::Etc::main \"/dev/null\";\n"
-                               "Dir::Etc::parts \"/dev/null\";\n"
-                               "Dir::Etc::sourcelist \"{0}/sources.list\";\n"
-                               "Dir::Etc::sourceparts \"/dev/null\";\n"
-                               "Dir::Etc::preferences \"/dev/null\";\n"
-                               "Dir::Etc::preferencesparts \"/dev/null\";\n"
-                               "Dir::State \"{0}/state\";\n"
-                               "Dir::State::status \"{0}/state/status\";\n"
-                               "Dir::Cache \"{0}/cache\";\n"
-                               "Dir::Log \"{0}\";\n"
-                               "APT::Architecture \"i386\";\n"
-                               "APT::Architectures {{ \"i386\"; }};\n"
-                               "APT::Sandbox::User \"\";\n"
-                               "APT::Update::Error-Mode \"any\";\n"
-                               "Acquire::Languages \"none\";\n"
-                               "{1}",
-                               directory_.string(), acquire_configuration()));
+  base::write_file(
+      directory_ / "apt.conf",
+      fmt::format("Dir::Etc::main \"/dev/null\";\n"
+                  "Dir::Etc::parts \"/dev/null\";\n"
+                  "Dir::Etc::sourcelist \"{0}/sources.list\";\n"
+                  "Dir::Etc::sourceparts \"/dev/null\";\n"
+                  "Dir::Etc::preferences \"/dev/null\";\n"
+                  "Dir::Etc::preferencesparts \"/dev/null\";\n"
+                  "Dir::State \"{0}/state\";\n"
+                  "Dir::State::status \"{0}/state/status\";\n"
+                  "Dir::Cache \"{0}/cache\";\n"
+                  "Dir::Log \"{0}\";\n"
+                  "APT::Architecture \"{2}\";\n"
+                  "APT::Architectures {{ \"{2}\"; }};\n"
+                  "APT::Sandbox::User \"\";\n"
+                  "APT::Update::Error-Mode \"any\";\n"
+                  "Acquire::Languages \"none\";\n"
+                  "{1}",
+                  directory_.string(), acquire_configuration(), archive_.architecture));
 }
 
 Apt::Outcome Apt::apt(const std::vector<std::string>& arguments, std::string_view what,
@@ -184,10 +188,11 @@ Apt::Outcome Apt::apt(const std::vector<std::string>& arguments, std::string_vie
 
 void Apt::update(bool force) {
   const auto lists = directory_ / "state/lists";
+  const std::string index = fmt::format("_bookworm_main_binary-{}_Packages", archive_.architecture);
   const auto has_index = [&] {
     std::error_code error;
-    return std::ranges::any_of(std::filesystem::directory_iterator(lists, error), [](auto& file) {
-      return contains(file.path().filename().string(), "_bookworm_main_binary-i386_Packages");
+    return std::ranges::any_of(std::filesystem::directory_iterator(lists, error), [&](auto& file) {
+      return contains(file.path().filename().string(), index);
     });
   };
   write_configuration();
@@ -197,9 +202,9 @@ void Apt::update(bool force) {
       apt({"apt-get", "-q", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "update"},
           "fetching the package index", {});
   if (outcome.status == 0) return;
-  throw UserError(fmt::format("the package index of Debian bookworm (i386) could not be fetched, "
+  throw UserError(fmt::format("the package index of Debian bookworm ({}) could not be fetched, "
                               "and what is needed is not in the cache{}",
-                              reasons(outcome.output)),
+                              archive_.architecture, reasons(outcome.output)),
                   remedy_for(outcome.output, directory_));
 }
 
@@ -207,7 +212,8 @@ IndexEntry Apt::show(const std::string& package) {
   const Outcome outcome = apt({"apt-cache", "show", "--no-all-versions", package}, "", {});
   if (outcome.status != 0 || !outcome.output.starts_with("Package: ")) {
     throw UserError(
-        fmt::format("there is no package '{}' for i386 in Debian bookworm", package),
+        fmt::format("there is no package '{}' for {} in Debian bookworm ({})", package,
+                    archive_.architecture, archive_.components),
         "Correct its name in the system file, or refresh the index: mezzo fetch --update");
   }
   return parse_stanza(outcome.output);

@@ -1,5 +1,6 @@
-// apt with a private state: finds and downloads Debian packages for i386 without touching the
-// system's package database, sources or architectures. Keeps no packages; package_cache.hpp does.
+// apt with a private state: finds and downloads Debian packages of any architecture without
+// touching the system's package database, sources or architectures. Keeps no packages;
+// package_cache.hpp does.
 #pragma once
 
 #include <filesystem>
@@ -9,6 +10,12 @@
 #include <vector>
 
 namespace mezzo::fetch {
+
+// Which part of Debian bookworm an apt looks at.
+struct Archive {
+  std::string architecture = "i386";
+  std::string components = "main";  // separated by spaces
+};
 
 // What the package index says of a package.
 struct IndexEntry {
@@ -37,7 +44,7 @@ using Progress = std::function<void(std::string_view what, int percent)>;
 class Apt {
  public:
   // `directory` holds the private state; it is made if absent.
-  Apt(std::filesystem::path directory, Progress progress);
+  Apt(std::filesystem::path directory, Archive archive, Progress progress);
 
   // Fetches the package index if there is none yet, or in any case if `force`.
   // Throws UserError if there is no usable index afterwards.
@@ -61,6 +68,7 @@ class Apt {
   void write_configuration();
 
   std::filesystem::path directory_;
+  Archive archive_;
   Progress progress_;
 };
 

@@ -34,10 +34,12 @@ std::string kernel_behind(const IndexEntry& entry) {
 
 }  // namespace
 
-PackageCache::PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh)
+PackageCache::PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh,
+                           Archive archive)
     : directory_(made(directory / "packages").parent_path()),
       progress_(std::move(progress)),
       refresh_(refresh),
+      archive_(std::move(archive)),
       lock_(directory_ / "lock",
             [this] { progress_("waiting for another mezzo to finish fetching", -1); }) {
   // We hold the lock: what has a temporary name was left by a process that was killed.
@@ -85,7 +87,7 @@ std::unique_ptr<Package> PackageCache::recall(const std::string& name) {
 }
 
 Package PackageCache::download(const std::string& name) {
-  Apt apt(directory_ / "apt", progress_);
+  Apt apt(directory_ / "apt", archive_, progress_);
   apt.update(refresh_);
   IndexEntry entry = apt.show(name);
   for (int depth = 0; depth < kMaxMetapackages; ++depth) {

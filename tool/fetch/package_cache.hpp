@@ -30,7 +30,8 @@ class PackageCache {
  public:
   // Takes the cache's lock for its lifetime; waits for another process's. `refresh`: ask the mirror
   // for newer versions even if the cache has one.
-  PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh);
+  PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh,
+               Archive archive = {});
 
   // The package `name`; if it is a kernel's metapackage (linux-image-686), the kernel it depends
   // on. From the cache if it is there and intact, from the mirror otherwise. Throws UserError.
@@ -44,6 +45,7 @@ class PackageCache {
   std::filesystem::path directory_;
   Progress progress_;
   bool refresh_;
+  Archive archive_;
   base::FileLock lock_;
 };
 

@@ -1,0 +1,159 @@
+// The benchmark's reading of what guests and the plugin say, and its comparison of results.
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "bench/counts.hpp"
+#include "bench/lmbench.hpp"
+#include "bench/result.hpp"
+#include "bench/suite.hpp"
+
+namespace mezzo::bench {
+namespace {
+
+const LmbenchRow& row(std::string_view name) {
+  for (const LmbenchRow& known : lmbench_rows()) {
+    if (known.name == name) return known;
+  }
+  throw std::out_of_range(std::string(name));
+}
+
+const Suite& suite(std::string_view name) {
+  for (const Suite& known : suites()) {
+    if (known.name == name) return known;
+  }
+  throw std::out_of_range(std::string(name));
+}
+
+TEST(Lmbench, ReadsEachKindOfAnswer) {
+  EXPECT_DOUBLE_EQ(*lmbench_figure(row("null"), "Simple syscall: 0.3744 microseconds\n"), 374.4);
+  EXPECT_DOUBLE_EQ(*lmbench_figure(row("context switch 2p/0k"), "\n\"size=0k ovr=3.16\n2 5.24\n"),
+                   5240);
+  EXPECT_DOUBLE_EQ(*lmbench_figure(row("mmap"), "4.194304 105\n"), 105000);
+  EXPECT_DOUBLE_EQ(*lmbench_figure(row("pipe bandwidth"), "Pipe bandwidth: 800.00 MB/sec\n"),
+                   1'250'000);
+}
+
+TEST(Lmbench, HasNoFigureWithoutANumber) {
+  EXPECT_FALSE(lmbench_figure(row("null"), "lat_syscall: not found\n"));
+  EXPECT_FALSE(lmbench_figure(row("null"), ""));
+  EXPECT_FALSE(lmbench_figure(row("null"), "Simple syscall: 0.0000 microseconds\n"));
+}
+
+TEST(Lmbench, QuickScriptIsAPartOfTheWhole) {
+  const std::string quick = lmbench_script(true), all = lmbench_script(false);
+  EXPECT_NE(quick.find("run 'pipe'"), std::string::npos);
+  EXPECT_EQ(quick.find("run 'mmap'"), std::string::npos);
+  EXPECT_NE(all.find("run 'mmap'"), std::string::npos);
+}
+
+TEST(BenchConsole, RowsAreSplitAmongOtherWords) {
+  const Console console = parse_console(
+      "booting\r\n@kernel Linux 6.1 i686\r\n@begin null\r\nSimple: 1\r\n@status 0\r\nnoise\r\n"
+      "@begin pipe\r\nfailed\r\n@status 3\r\n@missing hello\r\n@end\r\n");
+  EXPECT_EQ(console.kernel, "Linux 6.1 i686");
+  ASSERT_EQ(console.rows.size(), 2u);
+  EXPECT_EQ(console.rows[0].name, "null");
+  EXPECT_EQ(console.rows[0].output, "Simple: 1\n");
+  EXPECT_EQ(console.rows[0].status, 0);
+  EXPECT_EQ(console.rows[1].status, 3);
+  EXPECT_EQ(console.missing, std::vector<std::string>{"hello"});
+  EXPECT_TRUE(console.ended);
+}
+
+TEST(BenchConsole, ARowMayBeOpen) {
+  const Console console = parse_console("@begin null\nSimple");
+  ASSERT_EQ(console.rows.size(), 1u);
+  EXPECT_EQ(console.rows[0].status, -1);
+  EXPECT_FALSE(console.ended);
+}
+
+TEST(BenchConsole, AStatusWithoutARowIsNoise) {
+  EXPECT_TRUE(parse_console("@status 0\n@status 1\n").rows.empty());
+}
+
+TEST(BenchSuite, AMissingHelperIsAnErrorAndNoFigure) {
+  Console console = parse_console("@missing hello\n@begin null\nSimple: 1 us\n@status 0\n@end\n");
+  EXPECT_THROW(suite("lmbench").figures(console, {}), UserError);
+  console.missing.clear();
+  EXPECT_EQ(suite("lmbench").figures(console, {})["null"]["instructions"], 1000);
+}
+
+TEST(BenchSuite, AFailedRowIsAnError) {
+  EXPECT_THROW(suite("lmbench").figures(parse_console("@begin null\n1\n@status 1\n@end\n"), {}),
+               UserError);
+  EXPECT_THROW(suite("micro").figures(parse_console("@begin micro\n@status 1\n@end\n"), {}),
+               UserError);
+}
+
+// Two occurrences of `null-syscall` (region 1) in domains user, kernel and monitor.
+Json counts() {
+  return Json::parse(R"({"domains": ["user", "kernel", "monitor"], "sensitive": ["write_cr3"],
+    "cpus": [{"regions": {"1": {"occurrences": 2, "instructions": [10, 20, 30],
+      "transitions": [0, 0, 1, 0, 0, 3, 0, 0, 0], "sensitive": [0, 6, 4],
+      "root_switches": 5, "pages": 0}}}]})");
+}
+
+TEST(BenchCounts, FiguresAreMeansOfAnOccurrence) {
+  const Json figures = operation_figures(counts())["null-syscall"];
+  EXPECT_EQ(figures["instructions"], 30);
+  EXPECT_EQ(figures["user"], 5);
+  EXPECT_EQ(figures["kernel"], 10);
+  EXPECT_EQ(figures["monitor"], 15);
+  EXPECT_EQ(figures["monitor entries"], 2);
+  EXPECT_EQ(figures["root switches"], 2.5);
+  EXPECT_EQ(figures["of the kernel"]["write_cr3"], 3);
+}
+
+TEST(BenchCounts, ARunWithoutMarkersIsAnError) {
+  Json none = counts();
+  none["cpus"][0]["regions"] = Json::object();
+  EXPECT_THROW((void)operation_figures(none), UserError);
+}
+
+Json result(double native, double mezzo) {
+  const auto cell = [](const char* machine, double value) {
+    return Json{{"suite", "lmbench"},
+                {"machine", machine},
+                {"figures", {{"null", {{"instructions", value}}}}}};
+  };
+  return {{"schema", kSchema}, {"cells", {cell("native", native), cell("mezzo", mezzo)}}};
+}
+
+TEST(BenchCompare, EqualResultsDoNotDiffer) {
+  const Comparison comparison = compare(result(100, 101), result(100, 101), 1);
+  EXPECT_EQ(comparison.text, "");
+  EXPECT_EQ(comparison.regressions, 0);
+}
+
+TEST(BenchCompare, MoreOfMezzoIsARegressionBeyondTheThreshold) {
+  EXPECT_EQ(compare(result(100, 1000), result(100, 1009), 1).regressions, 0);
+  EXPECT_EQ(compare(result(100, 1000), result(100, 1011), 1).regressions, 1);
+  EXPECT_EQ(compare(result(100, 1000), result(100, 900), 1).regressions, 0);
+  EXPECT_NE(compare(result(100, 1000), result(100, 900), 1).text, "");
+}
+
+TEST(BenchCompare, ANativeFigureIsNoRegression) {
+  EXPECT_EQ(compare(result(100, 1000), result(200, 1000), 1).regressions, 0);
+}
+
+TEST(BenchTable, ShowsRatios) {
+  const std::string table = table_of(result(200, 202));
+  EXPECT_NE(table.find("1.010"), std::string::npos) << table;
+}
+
+TEST(BenchResult, OtherSchemasAreRefused) {
+  const base::TemporaryDirectory directory(std::filesystem::temp_directory_path());
+  const auto file = directory.path() / "result.json";
+  base::write_file(file, result(1, 2).dump());
+  EXPECT_EQ(read_result(file)["schema"], kSchema);
+  Json other = result(1, 2);
+  other["schema"] = kSchema + 1;
+  base::write_file(file, other.dump());
+  EXPECT_THROW((void)read_result(file), UserError);
+  base::write_file(file, std::string_view("no result"));
+  EXPECT_THROW((void)read_result(file), UserError);
+}
+
+}  // namespace
+}  // namespace mezzo::bench

@@ -1,0 +1,141 @@
+// The order of work behind bench.hpp.
+#include "bench/bench.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/sha256.hpp"
+#include "bench/counts.hpp"
+#include "mezzo_build.hpp"
+#include "run/qemu.hpp"
+
+namespace mezzo::bench {
+
+namespace {
+
+bool chosen(const std::vector<std::string>& names, std::string_view name) {
+  return names.empty() || std::ranges::find(names, name) != names.end();
+}
+
+std::string digest(std::string_view text) {
+  return base::sha256({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+}
+
+Json parts_of(const Boot& boot) {
+  Json parts = Json::array();
+  for (const Part& part : boot.parts) {
+    parts.push_back({{"name", part.name}, {"version", part.version}, {"sha256", part.sha256}});
+  }
+  return parts;
+}
+
+// The command without the folders of this machine, so that it is the same in every checkout.
+Json command_of(const Boot& boot, const Sources& sources) {
+  Json command = Json::array();
+  for (std::string argument : boot.command) {
+    for (const auto& folder : {sources.cache, sources.directory}) {
+      const std::string prefix = folder.string() + "/";
+      for (std::size_t at; (at = argument.find(prefix)) != std::string::npos;) {
+        argument.erase(at, prefix.size());
+      }
+    }
+    command.push_back(argument);
+  }
+  return command;
+}
+
+class Run {
+ public:
+  explicit Run(const Options& options) : options_(options), qemu_(run::find_qemu().text) {}
+
+  Json cell(const Suite& suite, const Machine& machine) {
+    Sources sources = options_.sources;
+    sources.directory = options_.directory / "boot" / machine.name;
+    const Boot boot = prepare(machine, suite.script(options_.quick), sources);
+    const auto folder =
+        options_.directory / "cells" / fmt::format("{}-{}", suite.name, machine.name);
+    const std::string key = key_of(suite, boot, sources);
+    if (const auto kept = recall(folder, key)) {
+      fmt::print(stderr, "mezzo: {} on {}: measured before\n", suite.name, machine.name);
+      return *kept;
+    }
+    Json cell = measure_cell(suite, machine, boot, folder);
+    cell["command"] = command_of(boot, sources);
+    cell["key"] = key;
+    base::write_file(folder / "cell.json", cell.dump(2) + "\n");
+    return cell;
+  }
+
+  [[nodiscard]] const std::string& qemu() const { return qemu_; }
+
+ private:
+  // What a figure depends on: equal keys, equal figures.
+  std::string key_of(const Suite& suite, const Boot& boot, const Sources& sources) const {
+    std::string text =
+        fmt::format("{} {} {}\n{}", kSchema, qemu_, suite.name, command_of(boot, sources).dump());
+    text += parts_of(boot).dump();
+    for (const std::string& argument : boot.command) {
+      if (argument.ends_with(".elf")) text += base::sha256(base::read_file(argument));
+    }
+    if (suite.counts) text += base::sha256(base::read_file(options_.plugin));
+    return digest(text);
+  }
+
+  static std::optional<Json> recall(const std::filesystem::path& folder, const std::string& key) {
+    if (!std::filesystem::exists(folder / "cell.json")) return std::nullopt;
+    Json cell = Json::parse(base::read_file(folder / "cell.json"), nullptr, false);
+    if (!cell.is_object() || !cell.contains("key") || cell["key"] != key) return std::nullopt;
+    return cell;
+  }
+
+  Json measure_cell(const Suite& suite, const Machine& machine, const Boot& boot,
+                    const std::filesystem::path& folder) const {
+    base::make_directory(folder);
+    Execution execution{.command = boot.command,
+                        .directory = folder,
+                        .timeout = options_.timeout,
+                        .on_row = [&](std::string_view row) {
+                          fmt::print(stderr, "mezzo: {} on {}: {}\n", suite.name, machine.name,
+                                     row);
+                        }};
+    fmt::print(stderr, "mezzo: {} on {}: starting\n", suite.name, machine.name);
+    const auto counts = folder / "counts.json";
+    if (suite.counts) {
+      const auto plugin = plugin_argument(machine, options_.plugin, folder, counts);
+      execution.command.insert(execution.command.end(), {"-plugin", plugin});
+    }
+    const Console console = execute(execution);
+    const Json figures = suite.figures(console, suite.counts ? read_counts(counts) : Json());
+    return {{"suite", suite.name},     {"machine", machine.name}, {"kernel", console.kernel},
+            {"parts", parts_of(boot)}, {"command", nullptr},      {"figures", figures}};
+  }
+
+  const Options& options_;
+  std::string qemu_;
+};
+
+}  // namespace
+
+Json measure(const Options& options) {
+  Run run(options);
+  Json result = {{"schema", kSchema},
+                 {"mezzo", build::kVersion},
+                 {"qemu", run.qemu()},
+                 {"quick", options.quick},
+                 {"cells", Json::array()}};
+  for (const Suite& suite : suites()) {
+    if (!chosen(options.suites, suite.name)) continue;
+    for (const Machine& machine : machines()) {
+      if (chosen(options.machines, machine.name)) {
+        result["cells"].push_back(run.cell(suite, machine));
+      }
+    }
+  }
+  base::write_file(options.directory / "result.json", result.dump(2) + "\n");
+  return result;
+}
+
+}  // namespace mezzo::bench

@@ -1,0 +1,119 @@
+// Tables of domains and the reading of counts behind counts.hpp.
+#include "bench/counts.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "bench/guest/operations.hpp"
+
+namespace mezzo::bench {
+
+namespace {
+
+// Where programs, kernels and monitors are in the address space. Before paging is on, kernels run
+// at low addresses and count as `user`: so the first part of a boot does.
+constexpr char kIa32[] =
+    "domain user 0 bfffffff\n"
+    "domain kernel c0000000 ffffffff\n";
+constexpr char kIa32Mezzo[] =
+    "domain user 0 bfffffff\n"
+    "domain kernel c0000000 ffbfffff\n"
+    "domain monitor ffc00000 ffffffff\n"
+    "traps kernel\n";
+constexpr char kAmd64[] =
+    "domain user 0 7fffffffffff\n"
+    "domain kernel ffff800000000000 ffffffffffffffff\n";
+// Xen's text and data, and the stubs of its system call entry.
+constexpr char kAmd64Xen[] =
+    "domain user 0 7fffffffffff\n"
+    "domain monitor ffff800000000000 ffff87ffffffffff\n"
+    "domain kernel ffff880000000000 ffffffffffffffff\n"
+    "traps kernel\n";
+
+const char* table_for(const Machine& machine) {
+  const bool amd64 = machine.architecture == std::string_view("amd64");
+  switch (machine.host) {
+    case Host::Mezzo:
+      return kIa32Mezzo;
+    case Host::Xen:
+      return kAmd64Xen;
+    case Host::Bare:
+      break;
+  }
+  return amd64 ? kAmd64 : kIa32;
+}
+
+// The figures of one region on one processor.
+Json figures_of(const Json& counts, const Json& region) {
+  const Json& domains = counts["domains"];
+  const std::size_t width = domains.size();
+  const double occurrences = region["occurrences"];
+  Json figures = {{"instructions", 0.0}, {"occurrences", region["occurrences"]}};
+  double all = 0;
+  for (std::size_t n = 0; n < width; ++n) {
+    const double count = region["instructions"][n];
+    all += count;
+    if (count != 0) figures[domains[n].get<std::string>()] = count / occurrences;
+  }
+  figures["instructions"] = all / occurrences;
+  double entries = 0;
+  for (std::size_t to = 0; to < width; ++to) {
+    if (domains[to] != "monitor") continue;
+    for (std::size_t from = 0; from < width; ++from) {
+      entries += region["transitions"][from * width + to].get<double>();
+    }
+  }
+  figures["monitor entries"] = entries / occurrences;
+  figures["root switches"] = region["root_switches"].get<double>() / occurrences;
+  Json sensitive = Json::object();
+  for (std::size_t kind = 0; kind < counts["sensitive"].size(); ++kind) {
+    for (std::size_t domain = 0; domain < width; ++domain) {
+      const double count = region["sensitive"][kind * width + domain];
+      if (domains[domain] != "kernel" || count == 0) continue;
+      sensitive[counts["sensitive"][kind].get<std::string>()] = count / occurrences;
+    }
+  }
+  if (!sensitive.empty()) figures["of the kernel"] = sensitive;
+  return figures;
+}
+
+}  // namespace
+
+std::string plugin_argument(const Machine& machine, const std::filesystem::path& plugin,
+                            const std::filesystem::path& folder,
+                            const std::filesystem::path& counts) {
+  if (!std::filesystem::exists(plugin)) {
+    throw UserError(fmt::format("the counting plugin {} is not built", plugin.string()),
+                    "Start the benchmark by ./mezzo bench, which builds what it needs.");
+  }
+  const auto domains = folder / "domains.txt";
+  base::write_file(domains, std::string_view(table_for(machine)));
+  std::error_code absent;
+  std::filesystem::remove(counts, absent);
+  return fmt::format("file={},domains={},out={}", plugin.string(), domains.string(),
+                     counts.string());
+}
+
+Json read_counts(const std::filesystem::path& counts) {
+  Json json;
+  if (std::filesystem::exists(counts)) json = Json::parse(base::read_file(counts), nullptr, false);
+  if (!json.is_object() || !json.contains("cpus")) {
+    throw UserError("the counting plugin has written no counts",
+                    "QEMU's messages are beside the console, in qemu.txt.");
+  }
+  return json;
+}
+
+Json operation_figures(const Json& counts) {
+  Json figures = Json::object();
+  const Json& regions = counts["cpus"][0]["regions"];
+  for (std::size_t n = 0; n < kOperations.size(); ++n) {
+    const auto found = regions.find(std::to_string(n));
+    if (found != regions.end()) figures[kOperations[n]] = figures_of(counts, *found);
+  }
+  if (figures.empty()) throw UserError("the guest has executed no marker");
+  return figures;
+}
+
+}  // namespace mezzo::bench

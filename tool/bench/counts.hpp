@@ -1,0 +1,25 @@
+// The counting plugin seen from outside: how it is loaded for a machine, and what its output means.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "bench/suite.hpp"
+
+namespace mezzo::bench {
+
+// QEMU's -plugin argument. Writes the machine's table of domains into `folder`; the counts go to
+// the file `counts`. Throws UserError if the plugin is not built.
+[[nodiscard]] std::string plugin_argument(const Machine& machine,
+                                          const std::filesystem::path& plugin,
+                                          const std::filesystem::path& folder,
+                                          const std::filesystem::path& counts);
+
+// The plugin's output, once QEMU has ended. Throws UserError if it did not write any.
+[[nodiscard]] Json read_counts(const std::filesystem::path& counts);
+
+// For each operation (bench/guest/operations.hpp) that occurred: its mean instructions in all and
+// by domain, entries into the monitor and root switches.
+[[nodiscard]] Json operation_figures(const Json& counts);
+
+}  // namespace mezzo::bench

@@ -1,0 +1,120 @@
+// Reading, printing and comparing results.
+#include "bench/result.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+namespace mezzo::bench {
+
+namespace {
+
+std::string number(double value) {
+  return value >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.1f}", value);
+}
+
+// One suite's part: a line for each operation, a column for each machine.
+void add_suite(std::string& text, const Json& result, const Suite& suite) {
+  std::vector<const Machine*> columns;
+  for (const Machine& machine : machines()) {
+    if (cell_of(result, suite.name, machine.name) != nullptr) columns.push_back(&machine);
+  }
+  if (columns.empty()) return;
+  text += fmt::format("\n{:<24}", suite.name);
+  for (const Machine* machine : columns) {
+    text += fmt::format("{:>14}", machine->name);
+    if (machine->host != Host::Bare) text += fmt::format("{:>8}", "ratio");
+  }
+  text += "\n";
+  const Json& first = *cell_of(result, suite.name, columns.front()->name);
+  for (const auto& [operation, ignored] : first.items()) {
+    text += fmt::format("{:<24}", operation);
+    for (const Machine* machine : columns) {
+      const auto figure = [&](const Machine& of) -> std::optional<double> {
+        const Json* const cell = cell_of(result, suite.name, of.name);
+        if (cell == nullptr || !cell->contains(operation)) return std::nullopt;
+        return instructions_of((*cell)[operation]);
+      };
+      const auto value = figure(*machine);
+      text += fmt::format("{:>14}", value ? number(*value) : "-");
+      if (machine->host == Host::Bare) continue;
+      const auto native = figure(native_of(*machine));
+      text += fmt::format("{:>8}", value && native ? fmt::format("{:.3f}", *value / *native) : "-");
+    }
+    text += "\n";
+  }
+}
+
+// Calls `visit(name, value)` for each number in `json`, named by its path.
+template <class Visit>
+void each_number(const Json& json, const std::string& path, const Visit& visit) {
+  if (json.is_number()) return visit(path, json.get<double>());
+  if (!json.is_object()) return;
+  for (const auto& [key, value] : json.items()) each_number(value, path + "/" + key, visit);
+}
+
+}  // namespace
+
+Json read_result(const std::filesystem::path& path) {
+  const base::Bytes bytes = base::read_file(path);
+  const Json result = Json::parse(bytes, nullptr, false);
+  if (!result.is_object() || !result.contains("schema") || !result.contains("cells")) {
+    throw UserError(fmt::format("{} is no benchmark result", path.string()),
+                    "Name a result.json that `mezzo bench` wrote.");
+  }
+  if (result["schema"] != kSchema) {
+    throw UserError(fmt::format("{} has schema version {}, and this is for version {}",
+                                path.string(), result["schema"].dump(), kSchema),
+                    "Measure again with this version, or compare with the version that wrote it.");
+  }
+  return result;
+}
+
+const Json* cell_of(const Json& result, std::string_view suite, std::string_view machine) {
+  for (const Json& cell : result["cells"]) {
+    if (cell["suite"] == suite && cell["machine"] == machine) return &cell["figures"];
+  }
+  return nullptr;
+}
+
+std::optional<double> instructions_of(const Json& operation) {
+  const auto found = operation.find("instructions");
+  if (found == operation.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
+std::string table_of(const Json& result) {
+  std::string text = "Instructions for each operation, and their ratio to the bare machine's:\n";
+  for (const Suite& suite : suites()) add_suite(text, result, suite);
+  return text;
+}
+
+Comparison compare(const Json& earlier, const Json& later, double threshold) {
+  constexpr double kPercent = 100;
+  Comparison comparison;
+  for (const Json& cell : later["cells"]) {
+    const std::string suite = cell["suite"], machine = cell["machine"];
+    const Json* const before = cell_of(earlier, suite, machine);
+    if (before == nullptr) continue;
+    each_number(cell["figures"], "", [&](const std::string& path, double now) {
+      const Json::json_pointer pointer(path);
+      if (!before->contains(pointer) || !(*before)[pointer].is_number()) return;
+      const double then = (*before)[pointer].get<double>();
+      if (then == now) return;
+      const double change = then == 0 ? kPercent : (now / then - 1) * kPercent;
+      const bool regression = machine == "mezzo" && change > threshold;
+      comparison.regressions += regression ? 1 : 0;
+      comparison.text +=
+          fmt::format("{:<8}{:<14}{:<44}{:>14}{:>14}{:>+9.2f}%{}\n", suite, machine, path.substr(1),
+                      number(then), number(now), change, regression ? "  more than before" : "");
+    });
+  }
+  return comparison;
+}
+
+}  // namespace mezzo::bench

@@ -1,0 +1,71 @@
+// The table of suites behind suite.hpp.
+#include "bench/suite.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.hpp"
+#include "bench/counts.hpp"
+#include "bench/lmbench.hpp"
+
+namespace mezzo::bench {
+
+namespace {
+
+const LmbenchRow& row_named(std::string_view name) {
+  const auto rows = lmbench_rows();
+  return *std::ranges::find_if(rows, [&](const LmbenchRow& row) { return row.name == name; });
+}
+
+Json lmbench_figures(const Console& console, const Json&) {
+  if (!console.missing.empty()) {
+    throw UserError(
+        fmt::format("lmbench's helper '{}' does not run in the guest, so its figures "
+                    "would measure a failure",
+                    console.missing.front()));
+  }
+  Json figures = Json::object();
+  for (const Row& row : console.rows) {
+    const LmbenchRow& known = row_named(row.name);
+    const auto figure = lmbench_figure(known, row.output);
+    if (row.status != 0 || !figure) {
+      throw UserError(fmt::format("lmbench's '{}' gave no figure (status {}):\n{}", row.name,
+                                  row.status, row.output));
+    }
+    figures[row.name] = {{"instructions", *figure}};
+  }
+  return figures;
+}
+
+std::string micro_script(bool) { return "run micro /bin/micro\n"; }
+
+Json micro_figures(const Console& console, const Json& counts) {
+  for (const Row& row : console.rows) {
+    if (row.status != 0) {
+      throw UserError(
+          fmt::format("the micro-benchmark failed (status {}):\n{}", row.status, row.output));
+    }
+  }
+  return operation_figures(counts);
+}
+
+constexpr std::array kSuites{
+    Suite{.name = "lmbench",
+          .what = "latencies and bandwidths by lmbench, in instructions",
+          .counts = false,
+          .script = lmbench_script,
+          .figures = lmbench_figures},
+    Suite{.name = "micro",
+          .what = "instructions by domain, exits and root switches of each operation",
+          .counts = true,
+          .script = micro_script,
+          .figures = micro_figures},
+};
+
+}  // namespace
+
+std::span<const Suite> suites() { return kSuites; }
+
+}  // namespace mezzo::bench

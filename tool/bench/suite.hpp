@@ -1,0 +1,30 @@
+// The suites: what each measures, on which machines, by which script, and how a run becomes
+// figures.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/execute.hpp"
+#include "bench/machine.hpp"
+
+namespace mezzo::bench {
+
+using Json = nlohmann::ordered_json;
+
+struct Suite {
+  const char* name;
+  const char* what;
+  bool counts;  // runs under the counting plugin
+  // The guest's script (bench/guest/init.sh), and the figures of a run: an object with one entry
+  // for each operation. `counts` is the plugin's output, null for suites without. Throws UserError
+  // if the run lacks a figure.
+  std::string (*script)(bool quick);
+  Json (*figures)(const Console& console, const Json& counts);
+};
+
+[[nodiscard]] std::span<const Suite> suites();
+
+}  // namespace mezzo::bench

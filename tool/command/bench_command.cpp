@@ -1,0 +1,121 @@
+// bench: measures native, Mezzo and Xen side by side, or compares two results.
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "bench/bench.hpp"
+#include "command/command.hpp"
+#include "command/prepare.hpp"
+
+namespace mezzo::command {
+
+namespace {
+
+constexpr int kSilence = 900;  // seconds: Xen needs minutes for a row under emulation
+
+struct Options {
+  std::vector<std::string> suites, machines;
+  std::vector<std::string> compare;
+  double threshold = 1.0;
+  bool quick = false, list = false, refresh = false;
+  int timeout = kSilence;
+  std::string output;
+};
+
+int list() {
+  fmt::print("Suites (--suite):\n");
+  for (const bench::Suite& suite : bench::suites()) {
+    fmt::print("  {:<14}{}\n", suite.name, suite.what);
+  }
+  fmt::print("Machines (--machine):\n");
+  for (const bench::Machine& machine : bench::machines()) {
+    fmt::print("  {:<14}{}\n", machine.name, machine.title);
+  }
+  return 0;
+}
+
+int compare(const Options& options) {
+  const bench::Comparison comparison =
+      bench::compare(bench::read_result(options.compare[0]), bench::read_result(options.compare[1]),
+                     options.threshold);
+  if (comparison.text.empty()) {
+    fmt::print("No figure differs.\n");
+  } else {
+    fmt::print("{}", comparison.text);
+  }
+  if (comparison.regressions == 0) return 0;
+  throw UserError(fmt::format("{} of Mezzo's figures are more than {}% higher than before",
+                              comparison.regressions, options.threshold));
+}
+
+int measure(const Options& options) {
+  bench::Options bench_options;
+  bench_options.suites = options.suites;
+  bench_options.machines = options.machines;
+  bench_options.quick = options.quick;
+  bench_options.timeout = std::chrono::seconds(options.timeout);
+  bench_options.directory = options.output.empty()
+                                ? build_directory() / "bench" / (options.quick ? "quick" : "full")
+                                : std::filesystem::absolute(options.output);
+  bench_options.plugin = build_directory() / "bench" / "plugin" / "mezzo-count-v1.so";
+  bench_options.sources = {.cache = base::cache_directory(),
+                           .build = build_directory(),
+                           .guest = source_directory() / "bench" / "guest",
+                           .directory = {},
+                           .refresh = options.refresh,
+                           .progress = show_progress()};
+  const bench::Json result = bench::measure(bench_options);
+  fmt::print("{}\nThe result is {}.\n", bench::table_of(result),
+             (bench_options.directory / "result.json").string());
+  return 0;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand(
+      "bench", "Count instructions of Linux on the bare machine, on Mezzo and on Xen");
+  const auto names = [](const auto& all) {
+    std::vector<std::string> list;
+    for (const auto& one : all) list.emplace_back(one.name);
+    return list;
+  };
+  command->add_option("--suite", options->suites, "only this suite (more than once: these)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(names(bench::suites())));
+  command->add_option("--machine", options->machines, "only on this machine")
+      ->type_name("NAME")
+      ->check(CLI::IsMember(names(bench::machines())));
+  command->add_flag("--quick", options->quick, "fewer operations of each suite");
+  command->add_flag("--list", options->list, "say which suites and machines there are");
+  command->add_option("--output", options->output, "where results go")->type_name("FOLDER");
+  command->add_option("--timeout", options->timeout, "give up on a guest silent for so long")
+      ->type_name("SECONDS")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--update", options->refresh, "ask the mirror for newer packages first");
+  command->add_option("--compare", options->compare, "say what differs between two results instead")
+      ->type_name("OLD.json NEW.json")
+      ->expected(2);
+  command
+      ->add_option("--threshold", options->threshold,
+                   "with --compare: percent that a figure of Mezzo's may grow")
+      ->type_name("PERCENT");
+  command->footer(
+      "Figures are instructions of an emulated machine in virtual time, not microseconds on "
+      "silicon.\n"
+      "An interrupted run goes on where it was; what is measured again is what has changed.\n"
+      "Exit status: 0 done, 1 failed or a regression, 128+n signal n.");
+  command->callback([&action, options] {
+    action = [options] {
+      if (options->list) return list();
+      return options->compare.empty() ? measure(*options) : compare(*options);
+    };
+  });
+}
+
+}  // namespace mezzo::command
