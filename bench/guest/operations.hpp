@@ -28,8 +28,12 @@ inline constexpr std::array kOperations{
     "fork-exec",       // fork, execute a static program that exits, wait
     "dhrystone",       // one iteration
     "null-hypercall",
-    "wbinvd",  // an ignored privileged instruction
-    "read-cr2",       "write-cr3", "invlpg", "cli-sti", "popf",
+    "wbinvd",     // a privileged instruction that does nothing
+    "read-cr2",   // the faulting address, once in each page fault
+    "write-cr3",  // a switch of address spaces
+    "invlpg",         "cli-sti",
+    "popf",  // a PUSHF and a POPF
+    "read-cr0",       "rdmsr",
 };
 
 enum class Operation : std::uint32_t {
@@ -54,8 +58,10 @@ enum class Operation : std::uint32_t {
   Invlpg,
   CliSti,
   Popf,
+  ReadCr0,
+  Rdmsr,
 };
-static_assert(kOperations.size() == static_cast<std::size_t>(Operation::Popf) + 1);
+static_assert(kOperations.size() == static_cast<std::size_t>(Operation::Rdmsr) + 1);
 
 #if defined(__i386__) || defined(__x86_64__)
 template <Mark mark, Operation operation>

@@ -165,6 +165,7 @@ constexpr Mode kModes[] = {
     {"crash-stack", bad_stack},
     {"crash-idt", unmapped_idt},
     {"spin", spin},
+    {"bench", bench_exits},
     {"count", count},
     {"cr3-elsewhere", page_directory_elsewhere},
     {"directory-hole", directory_hole},

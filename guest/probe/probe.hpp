@@ -118,6 +118,9 @@ void probe_ports();
 void probe_interrupts();
 void probe_hypercalls();
 
+// Single exits for the benchmark (bench/guest/operations.hpp).
+void bench_exits();
+
 // Runs the mode named `mode`; returns if there is none of that name. Modes end or never return.
 void run_mode(const Option& mode);
 

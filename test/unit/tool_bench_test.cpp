@@ -133,6 +133,22 @@ TEST(BenchCompare, MoreOfMezzoIsARegressionBeyondTheThreshold) {
   EXPECT_NE(compare(result(100, 1000), result(100, 900), 1).text, "");
 }
 
+TEST(BenchCompare, MoreEntriesAreARegressionOtherPartsAreNot) {
+  const auto with = [](const char* figure, int value) {
+    Json changed = result(100, 1000);
+    changed["cells"][1]["figures"]["null"][figure] = value;
+    return changed;
+  };
+  EXPECT_EQ(compare(with("monitor entries", 1), with("monitor entries", 2), 1).regressions, 1);
+  EXPECT_EQ(compare(with("kernel", 1), with("kernel", 2), 1).regressions, 0);
+}
+
+TEST(BenchTable, NamesWhatOnlyOneMachineHas) {
+  Json both = result(200, 202);
+  both["cells"][1]["figures"]["null-hypercall"] = {{"instructions", 15}};
+  EXPECT_NE(table_of(both).find("null-hypercall"), std::string::npos);
+}
+
 TEST(BenchCompare, ANativeFigureIsNoRegression) {
   EXPECT_EQ(compare(result(100, 1000), result(200, 1000), 1).regressions, 0);
 }

@@ -4,6 +4,7 @@
 #include "core/verify.hpp"
 
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <array>
 #include <cstring>
@@ -102,6 +103,17 @@ TEST(VerifyPlan, ChecksumIsTheOneOfZlib) {
   const unsigned char text[] = {'1', '2', '3', '4', '5', '6', '7', '8', '9'};
   EXPECT_EQ(plan::crc32(text, 9), 0xcbf43926u);
   EXPECT_EQ(plan::crc32(text + 4, 5, plan::crc32(text, 4)), 0xcbf43926u);
+}
+
+TEST(VerifyPlan, ChecksumIsZlibsForEveryLengthAndSplit) {
+  std::array<unsigned char, 67> bytes{};
+  for (std::size_t n = 0; n < bytes.size(); ++n) bytes[n] = static_cast<unsigned char>(n * 151 + 7);
+  for (std::uint32_t size = 0; size <= bytes.size(); ++size) {
+    const auto zlib = static_cast<std::uint32_t>(::crc32(0, bytes.data(), size));
+    const std::uint32_t head = size / 3;
+    EXPECT_EQ(plan::crc32(bytes.data(), size), zlib) << size;
+    EXPECT_EQ(plan::crc32(bytes.data() + head, size - head, plan::crc32(bytes.data(), head)), zlib);
+  }
 }
 
 TEST(VerifyPlan, EveryFlippedBitIsFound) {

@@ -54,7 +54,7 @@ class Run {
   Json cell(const Suite& suite, const Machine& machine) {
     Sources sources = options_.sources;
     sources.directory = options_.directory / "boot" / machine.name;
-    const Boot boot = prepare(machine, suite.script(options_.quick), sources);
+    const Boot boot = prepare(machine, {suite.guest, suite.text(options_.quick)}, sources);
     const auto folder =
         options_.directory / "cells" / fmt::format("{}-{}", suite.name, machine.name);
     const std::string key = key_of(suite, boot, sources);
@@ -104,7 +104,7 @@ class Run {
     fmt::print(stderr, "mezzo: {} on {}: starting\n", suite.name, machine.name);
     const auto counts = folder / "counts.json";
     if (suite.counts) {
-      const auto plugin = plugin_argument(machine, options_.plugin, folder, counts);
+      const auto plugin = plugin_argument(machine, suite.guest, options_.plugin, folder, counts);
       execution.command.insert(execution.command.end(), {"-plugin", plugin});
     }
     const Console console = execute(execution);
@@ -129,7 +129,7 @@ Json measure(const Options& options) {
   for (const Suite& suite : suites()) {
     if (!chosen(options.suites, suite.name)) continue;
     for (const Machine& machine : machines()) {
-      if (chosen(options.machines, machine.name)) {
+      if (chosen(options.machines, machine.name) && suite.runs_on(machine)) {
         result["cells"].push_back(run.cell(suite, machine));
       }
     }

@@ -31,7 +31,14 @@ constexpr char kAmd64Xen[] =
     "domain kernel ffff880000000000 ffffffffffffffff\n"
     "traps kernel\n";
 
-const char* table_for(const Machine& machine) {
+// The probe runs at low addresses, on a bare machine as on the monitor.
+constexpr char kProbe[] =
+    "domain kernel 0 ffbfffff\n"
+    "domain monitor ffc00000 ffffffff\n"
+    "traps kernel\n";
+
+const char* table_for(const Machine& machine, Guest guest) {
+  if (guest == Guest::Probe) return kProbe;
   const bool amd64 = machine.architecture == std::string_view("amd64");
   switch (machine.host) {
     case Host::Mezzo:
@@ -80,7 +87,8 @@ Json figures_of(const Json& counts, const Json& region) {
 
 }  // namespace
 
-std::string plugin_argument(const Machine& machine, const std::filesystem::path& plugin,
+std::string plugin_argument(const Machine& machine, Guest guest,
+                            const std::filesystem::path& plugin,
                             const std::filesystem::path& folder,
                             const std::filesystem::path& counts) {
   if (!std::filesystem::exists(plugin)) {
@@ -88,7 +96,7 @@ std::string plugin_argument(const Machine& machine, const std::filesystem::path&
                     "Start the benchmark by ./mezzo bench, which builds what it needs.");
   }
   const auto domains = folder / "domains.txt";
-  base::write_file(domains, std::string_view(table_for(machine)));
+  base::write_file(domains, std::string_view(table_for(machine, guest)));
   std::error_code absent;
   std::filesystem::remove(counts, absent);
   return fmt::format("file={},domains={},out={}", plugin.string(), domains.string(),

@@ -10,7 +10,7 @@ namespace mezzo::bench {
 
 // QEMU's -plugin argument. Writes the machine's table of domains into `folder`; the counts go to
 // the file `counts`. Throws UserError if the plugin is not built.
-[[nodiscard]] std::string plugin_argument(const Machine& machine,
+[[nodiscard]] std::string plugin_argument(const Machine& machine, Guest guest,
                                           const std::filesystem::path& plugin,
                                           const std::filesystem::path& folder,
                                           const std::filesystem::path& counts);

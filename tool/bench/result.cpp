@@ -18,6 +18,19 @@ std::string number(double value) {
   return value >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.1f}", value);
 }
 
+// What any machine has a figure of, in the order of the first one that has it: a hypercall, say,
+// is not for a bare machine.
+std::vector<std::string> operations_of(const Json& result, const Suite& suite) {
+  std::vector<std::string> names;
+  for (const Json& cell : result["cells"]) {
+    if (cell["suite"] != suite.name) continue;
+    for (const auto& [name, ignored] : cell["figures"].items()) {
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  return names;
+}
+
 // One suite's part: a line for each operation, a column for each machine.
 void add_suite(std::string& text, const Json& result, const Suite& suite) {
   std::vector<const Machine*> columns;
@@ -31,8 +44,7 @@ void add_suite(std::string& text, const Json& result, const Suite& suite) {
     if (machine->host != Host::Bare) text += fmt::format("{:>8}", "ratio");
   }
   text += "\n";
-  const Json& first = *cell_of(result, suite.name, columns.front()->name);
-  for (const auto& [operation, ignored] : first.items()) {
+  for (const std::string& operation : operations_of(result, suite)) {
     text += fmt::format("{:<24}", operation);
     for (const Machine* machine : columns) {
       const auto figure = [&](const Machine& of) -> std::optional<double> {
@@ -56,6 +68,12 @@ void each_number(const Json& json, const std::string& path, const Visit& visit) 
   if (json.is_number()) return visit(path, json.get<double>());
   if (!json.is_object()) return;
   for (const auto& [key, value] : json.items()) each_number(value, path + "/" + key, visit);
+}
+
+// What more of is a regression. Other parts of an operation are not: they move with the guest's
+// timer, which strikes elsewhere as soon as the monitor is an instruction longer.
+bool is_guarded(std::string_view path) {
+  return path.ends_with("/instructions") || path.ends_with("/monitor entries");
 }
 
 }  // namespace
@@ -107,7 +125,7 @@ Comparison compare(const Json& earlier, const Json& later, double threshold) {
       const double then = (*before)[pointer].get<double>();
       if (then == now) return;
       const double change = then == 0 ? kPercent : (now / then - 1) * kPercent;
-      const bool regression = machine == "mezzo" && change > threshold;
+      const bool regression = machine == "mezzo" && is_guarded(path) && change > threshold;
       comparison.regressions += regression ? 1 : 0;
       comparison.text +=
           fmt::format("{:<8}{:<14}{:<44}{:>14}{:>14}{:>+9.2f}%{}\n", suite, machine, path.substr(1),

@@ -41,11 +41,11 @@ Json lmbench_figures(const Console& console, const Json&) {
 
 std::string micro_script(bool) { return "run micro /bin/micro\n"; }
 
-Json micro_figures(const Console& console, const Json& counts) {
+Json counted_figures(const Console& console, const Json& counts) {
   for (const Row& row : console.rows) {
     if (row.status != 0) {
       throw UserError(
-          fmt::format("the micro-benchmark failed (status {}):\n{}", row.status, row.output));
+          fmt::format("'{}' failed (status {}):\n{}", row.name, row.status, row.output));
     }
   }
   return operation_figures(counts);
@@ -55,13 +55,21 @@ constexpr std::array kSuites{
     Suite{.name = "lmbench",
           .what = "latencies and bandwidths by lmbench, in instructions",
           .counts = false,
-          .script = lmbench_script,
+          .guest = Guest::Linux,
+          .text = lmbench_script,
           .figures = lmbench_figures},
     Suite{.name = "micro",
           .what = "instructions by domain, exits and root switches of each operation",
           .counts = true,
-          .script = micro_script,
-          .figures = micro_figures},
+          .guest = Guest::Linux,
+          .text = micro_script,
+          .figures = counted_figures},
+    Suite{.name = "monitor",
+          .what = "single exits of a bare kernel in ring 1; the same in ring 0",
+          .counts = true,
+          .guest = Guest::Probe,
+          .text = [](bool) { return std::string("mode=bench"); },
+          .figures = counted_figures},
 };
 
 }  // namespace

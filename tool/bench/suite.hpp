@@ -18,11 +18,16 @@ struct Suite {
   const char* name;
   const char* what;
   bool counts;  // runs under the counting plugin
-  // The guest's script (bench/guest/init.sh), and the figures of a run: an object with one entry
-  // for each operation. `counts` is the plugin's output, null for suites without. Throws UserError
-  // if the run lacks a figure.
-  std::string (*script)(bool quick);
+  Guest guest;
+  // The guest's script or command line, and the figures of a run: an object with one entry for each
+  // operation. `counts` is the plugin's output, null for suites without. Throws UserError if the
+  // run lacks a figure.
+  std::string (*text)(bool quick);
   Json (*figures)(const Console& console, const Json& counts);
+
+  [[nodiscard]] bool runs_on(const Machine& machine) const {
+    return guest == Guest::Linux || machine.architecture == std::string_view("i386");
+  }
 };
 
 [[nodiscard]] std::span<const Suite> suites();

@@ -40,17 +40,6 @@ class Packages {
   std::map<std::string, Package> known_;
 };
 
-// The vmlinuz in a kernel package's boot/.
-std::filesystem::path kernel_file(const Package& package) {
-  std::error_code error;
-  for (const auto& file : std::filesystem::directory_iterator(package.root / "boot", error)) {
-    if (file.path().filename().string().starts_with("vmlinuz-")) return file.path();
-  }
-  throw UserError(fmt::format("the package {} {} holds no kernel (boot/vmlinuz-*)", package.name,
-                              package.version),
-                  "Name a kernel's package in the system file, for example linux-image-686.");
-}
-
 system::KernelArtifact fetch_kernel(const system::KernelSpec& spec, Packages& packages) {
   system::KernelArtifact artifact;
   if (spec.package.empty()) {

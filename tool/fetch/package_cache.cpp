@@ -34,6 +34,16 @@ std::string kernel_behind(const IndexEntry& entry) {
 
 }  // namespace
 
+std::filesystem::path kernel_file(const Package& package) {
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(package.root / "boot", error)) {
+    if (file.path().filename().string().starts_with("vmlinuz-")) return file.path();
+  }
+  throw UserError(fmt::format("the package {} {} holds no kernel (boot/vmlinuz-*)", package.name,
+                              package.version),
+                  "Name a kernel's package in the system file, for example linux-image-686.");
+}
+
 PackageCache::PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh,
                            Archive archive)
     : directory_(made(directory / "packages").parent_path()),

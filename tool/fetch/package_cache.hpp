@@ -26,6 +26,9 @@ struct Package {
   std::filesystem::path root;  // unpacked contents
 };
 
+// The vmlinuz in a kernel package's boot/. Throws UserError if there is none.
+[[nodiscard]] std::filesystem::path kernel_file(const Package& package);
+
 class PackageCache {
  public:
   // Takes the cache's lock for its lifetime; waits for another process's. `refresh`: ask the mirror

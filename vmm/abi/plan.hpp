@@ -103,24 +103,34 @@ static_assert(sizeof(Plan) == 11 * 4 + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
-// CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, a byte at a
-// time: kCrcTable[n] is the remainder of the byte n.
-inline constexpr auto kCrcTable = [] {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
+// CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, four bytes at a
+// time: kCrcTables[z][n] is the remainder of the byte n with z zero bytes behind it. Source: M.
+// Kounavis, F. Berry, "A Systematic Approach to Building High Performance Software-Based CRC
+// Generators", ISCC 2005 (slicing).
+inline constexpr auto kCrcTables = [] {
+  std::array<std::array<std::uint32_t, 256>, 4> tables{};
+  for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
-    table[byte] = crc;
+    for (auto& table : tables) {
+      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
+      table[byte] = crc;
+    }
   }
-  return table;
+  return tables;
 }();
 
 // `seed` is the result for the bytes before, 0 at the start.
 constexpr std::uint32_t crc32(const unsigned char* bytes, std::uint32_t size,
                               std::uint32_t seed = 0) {
   std::uint32_t crc = ~seed;
-  for (std::uint32_t i = 0; i < size; ++i) {
-    crc = (crc >> 8) ^ kCrcTable[(crc ^ bytes[i]) & 0xffu];
+  for (; size >= 4; size -= 4, bytes += 4) {
+    crc ^= bytes[0] | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 |
+           std::uint32_t{bytes[3]} << 24;
+    crc = kCrcTables[3][crc & 0xffu] ^ kCrcTables[2][crc >> 8 & 0xffu] ^
+          kCrcTables[1][crc >> 16 & 0xffu] ^ kCrcTables[0][crc >> 24];
+  }
+  for (; size > 0; --size, ++bytes) {
+    crc = (crc >> 8) ^ kCrcTables[0][(crc ^ *bytes) & 0xffu];
   }
   return ~crc;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "abi/hypercall.hpp"
 #include "abi/status.hpp"
 #include "arch/ia32/deliver.hpp"
 #include "arch/ia32/fast_path.hpp"
@@ -73,6 +74,8 @@ static_assert(offsetof(Cpu, vcpu.task_state) == in_cpu(MEZZO_VCPU_TASK_STATE));
 static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr2) == MEZZO_EXIT_READ_CR2);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::WriteCr3) == MEZZO_EXIT_WRITE_CR3);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::Invlpg) == MEZZO_EXIT_INVLPG);
+static_assert(static_cast<std::uint32_t>(status::ExitCause::Hypercall) == MEZZO_EXIT_HYPERCALL);
+static_assert(hypercall::kVector == MEZZO_HYPERCALL);
 
 // All processors', by the plan's number; for the boot processor that prepares them.
 extern std::array<Cpu, status::kMaxCpus> cpus;

@@ -11,6 +11,8 @@
     .align 16
     .if \vector == 13
     jmp general_protection
+    .elseif \vector == MEZZO_HYPERCALL
+    jmp hypercall
     .elseif (\vector == 8) || ((\vector >= 10) && (\vector <= 14)) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
     pushl $\vector
     jmp enter_with_code
@@ -35,7 +37,7 @@ vector_stubs:
    is no error code. A frame of the guest begins at the top of the stack, 16 bytes lower from virtual-8086
    mode; one of ring 0 lies deeper, or near the top on the way out, and has the monitor's CS. */
     .set STACK_TOP, MEZZO_CPU_AREA + MEZZO_STACK_SIZE
-    .globl enter_with_code
+    .globl enter_with_code, enter_monitor
     .align 16
 enter_with_code:
     cmpl $(STACK_TOP - 28), %esp        /* ring 1 or 3, with a code */

@@ -1,7 +1,7 @@
 // The exits that a kernel makes again and again, answered without the rest of the monitor: a read of CR2
 // (each page fault), a write of CR3 (each switch of processes), INVLPG by a register (each page that is
-// given another right). Everything unusual, also every doubt, goes the long way by handle_trap: nothing
-// is changed here before the last check has passed.
+// given another right), and the null hypercall. Everything unusual, also every doubt, goes the long way by
+// handle_trap: nothing is changed here before the last check has passed.
 //
 // What it decides on is in struct FastPath (fast_path.hpp). These exits are counted, but not traced; DS
 // and ES stay the guest's, so each access names SS, which the processor loaded with the monitor's.
@@ -138,6 +138,26 @@ not_write:
     exit_count MEZZO_EXIT_INVLPG
     jmp finish
 
+/* The hypercall that does nothing but being counted. */
+    .globl hypercall
+    .align 16
+hypercall:
+    testl %eax, %eax
+    jnz slow_hypercall
+    cmpl $(STACK_TOP - 20), %esp        /* from ring 1 */
+    jne slow_hypercall
+    cmpb $0, %ss:MEZZO_FAST_NMI_PENDING
+    jne slow_hypercall
+    pushl %ecx
+    exit_count MEZZO_EXIT_HYPERCALL
+    popl %ecx
+hypercall_iret:
+    iretl
+slow_hypercall:
+    pushl $0
+    pushl $MEZZO_HYPERCALL
+    jmp enter_monitor
+
 /* The guest's page was not there, though it has just run on it: CR2 is the guest's again. */
 access_refused:
     movl %edx, %cr2
@@ -153,4 +173,5 @@ slow_without_registers:
     .long esp0_access, access_refused
     .long ss0_access, access_refused
     .long fast_iret, return_iret_fault
+    .long hypercall_iret, return_iret_fault
     .section .note.GNU-stack, "", @progbits

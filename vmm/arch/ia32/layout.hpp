@@ -43,6 +43,10 @@
 #define MEZZO_EXIT_READ_CR2 2
 #define MEZZO_EXIT_WRITE_CR3 5
 #define MEZZO_EXIT_INVLPG 10
+#define MEZZO_EXIT_HYPERCALL 36
+
+// hypercall::kVector, for assembly.
+#define MEZZO_HYPERCALL 0x18
 
 // Selectors. The guest's descriptors are the first page of the GDT window; the second page is the
 // monitor's own and in no guest's reach.

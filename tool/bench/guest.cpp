@@ -1,0 +1,114 @@
+// The guests' files behind guest.hpp.
+#include "bench/guest.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/sha256.hpp"
+#include "bench/lmbench.hpp"
+#include "fetch/cpio.hpp"
+
+namespace mezzo::bench {
+
+namespace {
+
+// Nothing in a guest may depend on chance. Mitigations are off everywhere: that favours Xen, whose
+// guests pay for them at each entry.
+constexpr char kCmdline[] = "quiet nokaslr norandmaps mitigations=off panic=-1 rdinit=/init";
+
+void add(fetch::CpioWriter& cpio, std::string_view target, const std::filesystem::path& source) {
+  cpio.file(target, base::read_file(source), 0755);
+}
+
+// The loader is where the programs look for it: /lib64 on amd64, /lib on i386.
+void add_c_library(fetch::CpioWriter& cpio, const fetch::Package& package, bool amd64) {
+  const auto libraries = package.root / "lib" / (amd64 ? "x86_64-linux-gnu" : "i386-linux-gnu");
+  const char* const loader = amd64 ? "ld-linux-x86-64.so.2" : "ld-linux.so.2";
+  add(cpio, fmt::format("{}/{}", amd64 ? "lib64" : "lib", loader), libraries / loader);
+  add(cpio, "lib/libc.so.6", libraries / "libc.so.6");
+  add(cpio, "lib/libm.so.6", libraries / "libm.so.6");
+}
+
+void add_lmbench(fetch::CpioWriter& cpio, const fetch::Package& package, bool amd64) {
+  const auto programs =
+      package.root / "usr/lib/lmbench/bin" / (amd64 ? "x86_64-linux-gnu" : "i686-pc-linux-gnu");
+  for (const char* name : lmbench_programs()) {
+    if (!std::filesystem::exists(programs / name)) {
+      throw UserError(fmt::format("the package lmbench lacks {}", (programs / name).string()),
+                      "Fetch it anew: mezzo bench --update");
+    }
+    add(cpio, fmt::format("lmbench/{}", name), programs / name);
+  }
+}
+
+}  // namespace
+
+GuestBuilder::GuestBuilder(std::string_view architecture, const Sources& sources)
+    : architecture_(architecture), sources_(sources) {}
+
+// The kernels are in `main`, and so is busybox; only lmbench is not free.
+fetch::PackageCache& GuestBuilder::cache() {
+  if (!cache_) {
+    cache_ = std::make_unique<fetch::PackageCache>(
+        sources_.cache / ("bench-" + architecture_), sources_.progress, sources_.refresh,
+        fetch::Archive{.architecture = architecture_, .components = "main non-free"});
+  }
+  return *cache_;
+}
+
+fetch::Package GuestBuilder::package(const std::string& name) {
+  fetch::Package package = cache().get(name);
+  parts_.push_back({package.name, package.version, package.sha256});
+  return package;
+}
+
+std::filesystem::path GuestBuilder::program(const char* name) const {
+  auto path = sources_.build / name;
+  if (std::filesystem::exists(path)) return path;
+  throw UserError(fmt::format("the guest program {} is not built", path.string()),
+                  "Start the benchmark by ./mezzo bench, which builds what it needs.");
+}
+
+// The name is the contents', so that equal ones are equal files.
+std::filesystem::path GuestBuilder::initramfs(std::string_view script) {
+  fetch::CpioWriter cpio;
+  for (const char* folder :
+       {"bin", "dev", "lib", "lib64", "lmbench", "proc", "sys", "tmp", "var"}) {
+    cpio.directory(folder);
+  }
+  cpio.character_device("dev/console", 5, 1);
+  cpio.character_device("dev/null", 1, 3, 0666);
+  add(cpio, "bin/busybox", package("busybox-static").root / "bin/busybox");
+  add(cpio, "bin/micro",
+      program(is_amd64() ? "bench/guest/mezzo-micro64" : "bench/guest/mezzo-micro32"));
+  add(cpio, "init", sources_.guest / "init.sh");
+  cpio.file("suite", script);
+  add_c_library(cpio, package("libc6"), is_amd64());
+  add(cpio, "bin/sh", package("dash").root / "bin/dash");
+  add_lmbench(cpio, package("lmbench"), is_amd64());
+  add(cpio, "lmbench/hello-static",
+      program(is_amd64() ? "bench/guest/mezzo-hello64" : "bench/guest/mezzo-hello32"));
+  const fetch::Bytes archive = fetch::gzip(cpio.finish());
+  const std::string digest = base::sha256(archive);
+  auto path = sources_.directory / fmt::format("{}.cpio.gz", digest.substr(0, 16));
+  base::write_file(path, archive);
+  parts_.push_back({"initramfs", "", digest});
+  return path;
+}
+
+Files GuestBuilder::build(const Workload& workload) {
+  if (workload.guest == Guest::Probe) {
+    Files files{.kernel = program("guest/probe.elf"), .initramfs = {}, .cmdline = workload.text};
+    parts_.push_back({"probe", "", base::sha256(base::read_file(files.kernel))});
+    return files;
+  }
+  const auto kernel = package(is_amd64() ? "linux-image-amd64" : "linux-image-686");
+  return {.kernel = fetch::kernel_file(kernel),
+          .initramfs = initramfs(workload.text),
+          .cmdline = kCmdline};
+}
+
+}  // namespace mezzo::bench

@@ -1,0 +1,64 @@
+// What boots on a machine: Linux from Debian's packages with an initramfs of our own, or the probe.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fetch/package_cache.hpp"
+
+namespace mezzo::bench {
+
+// Linux with a shell script (see bench/guest/init.sh), or the probe (guest/probe), a bare kernel
+// for i386, with a command line.
+enum class Guest { Linux, Probe };
+struct Workload {
+  Guest guest;
+  std::string text;
+};
+
+// A Debian package or file that takes part in a run.
+struct Part {
+  std::string name, version, sha256;
+};
+
+struct Sources {
+  std::filesystem::path cache;      // base::cache_directory()
+  std::filesystem::path build;      // of the guest programs and the monitor
+  std::filesystem::path guest;      // bench/guest in the checkout
+  std::filesystem::path directory;  // where boot files are written
+  bool refresh = false;
+  fetch::Progress progress;
+};
+
+struct Files {
+  std::filesystem::path kernel, initramfs;  // the probe has no initramfs
+  std::string cmdline;                      // without the console's name
+};
+
+// Fetches packages of one architecture (Debian's name) and assembles guests from them. Throws
+// UserError.
+class GuestBuilder {
+ public:
+  GuestBuilder(std::string_view architecture, const Sources& sources);
+
+  [[nodiscard]] Files build(const Workload& workload);
+  [[nodiscard]] fetch::Package package(const std::string& name);
+  // Everything that was taken so far.
+  [[nodiscard]] const std::vector<Part>& parts() const { return parts_; }
+
+ private:
+  [[nodiscard]] bool is_amd64() const { return architecture_ == "amd64"; }
+  [[nodiscard]] std::filesystem::path program(const char* name) const;
+  [[nodiscard]] std::filesystem::path initramfs(std::string_view script);
+  [[nodiscard]] fetch::PackageCache& cache();
+
+  std::string architecture_;
+  const Sources& sources_;
+  std::unique_ptr<fetch::PackageCache> cache_;  // from the first package on
+  std::vector<Part> parts_;
+};
+
+}  // namespace mezzo::bench
