@@ -1,11 +1,16 @@
 // The micro-benchmark: a static Linux program that does each operation a fixed number of times,
 // each time between two markers. It takes no time itself; the counting plugin looks at the markers.
-// `micro` runs everything, `micro boot` marks the end of the start, `micro exit` does nothing.
+// `micro` runs everything, `micro boot` marks the end of the start, `micro exit` does nothing. The
+// loads of a neighbour end never: `micro hog` writes memory, `micro storm` calls the kernel, `micro
+// flood ADDRESS` sends datagrams.
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,8 +25,9 @@ using mezzo::bench::measure;
 using mezzo::bench::Operation;
 
 constexpr int kWarmUp = 16;
-constexpr int kShort = 256;  // repetitions of what takes a system call or two
-constexpr int kLong = 32;    // of what makes a process
+// So many repetitions that one strike of the timer more or less does not show.
+constexpr int kShort = 4096;  // of what takes a system call or two
+constexpr int kLong = 128;    // of what makes a process
 constexpr size_t kPage = 4096;
 constexpr size_t kFilePages = 64;
 constexpr char kFile[] = "/tmp/micro-file";
@@ -99,11 +105,14 @@ void* map(size_t pages, int file) {
 }
 
 void memory() {
-  volatile char* next = static_cast<char*>(map(kWarmUp + kShort, -1));
+  constexpr size_t kPages = kWarmUp + kShort;
+  void* const fresh = map(kPages, -1);
+  volatile char* next = static_cast<char*>(fresh);
   repeat<Operation::PageFault>(kShort, [&] {
     *next = 1;
     next += kPage;
   });
+  munmap(fresh, kPages * kPage);  // or each fork would copy its page tables
   const int file = open(kFile, O_RDWR);
   require(file >= 0, kFile);
   repeat<Operation::Mmap>(kLong, [&] {
@@ -135,6 +144,31 @@ void processes(const char* program) {
   });
 }
 
+[[noreturn]] void hog() {
+  constexpr size_t kBytes = size_t{64} << 20;
+  auto* const memory = static_cast<char*>(map(kBytes / kPage, -1));
+  for (int value = 0;; ++value) memset(memory, value, kBytes);
+}
+
+[[noreturn]] void storm() {
+  for (;;) syscall(SYS_getppid);
+}
+
+[[noreturn]] void flood(const char* address) {
+  constexpr uint16_t kDiscard = 9;
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(kDiscard);
+  require(inet_pton(AF_INET, address, &to.sin_addr) == 1, address);
+  const int out = socket(AF_INET, SOCK_DGRAM, 0);
+  require(out >= 0, "socket");
+  static const char datagram[1400] = {};
+  // A full queue is no reason to stop.
+  for (;;) {
+    sendto(out, datagram, sizeof datagram, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  }
+}
+
 void make_file() {
   static const char page[kPage] = {};
   const int file = open(kFile, O_CREAT | O_TRUNC | O_WRONLY, 0600);
@@ -152,6 +186,9 @@ int main(int argc, char** argv) {
     mezzo::bench::mark_here<Mark::End, Operation::Boot>();
     return 0;
   }
+  if (argc > 1 && strcmp(argv[1], "hog") == 0) hog();
+  if (argc > 1 && strcmp(argv[1], "storm") == 0) storm();
+  if (argc > 2 && strcmp(argv[1], "flood") == 0) flood(argv[2]);
   make_file();
   system_calls();
   signals();

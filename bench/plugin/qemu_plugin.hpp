@@ -3,6 +3,7 @@
 // (QEMU 10.0). MEZZO_PLUGIN_API says which one is compiled for.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,7 @@ std::size_t qemu_plugin_tb_n_insns(const qemu_plugin_tb*);
 qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb*, std::size_t);
 std::uint64_t qemu_plugin_insn_vaddr(const qemu_plugin_insn*);
 std::size_t qemu_plugin_insn_size(const qemu_plugin_insn*);
+void* qemu_plugin_insn_haddr(const qemu_plugin_insn*);  // in QEMU's own memory
 #if MEZZO_PLUGIN_API == 1
 const void* qemu_plugin_insn_data(const qemu_plugin_insn*);
 #else
@@ -56,7 +58,7 @@ std::size_t qemu_plugin_insn_data(const qemu_plugin_insn*, void* to, std::size_t
 
 namespace mezzo::count {
 
-// The first bytes of an instruction, zero behind its end.
+// The first bytes at an instruction; zero behind its page.
 inline std::array<std::uint8_t, 8> bytes_of(const qemu_plugin_insn* instruction) {
   std::array<std::uint8_t, 8> bytes{};
   const std::size_t size = qemu_plugin_insn_size(instruction);
@@ -66,6 +68,12 @@ inline std::array<std::uint8_t, 8> bytes_of(const qemu_plugin_insn* instruction)
 #else
   (void)qemu_plugin_insn_data(instruction, bytes.data(), count);
 #endif
+  // A privileged instruction that will fault is not always read to its end.
+  const auto* host = static_cast<const std::uint8_t*>(qemu_plugin_insn_haddr(instruction));
+  const std::size_t left = 4096 - qemu_plugin_insn_vaddr(instruction) % 4096;
+  for (std::size_t n = count; host != nullptr && n < std::min(left, bytes.size()); ++n) {
+    bytes[n] = host[n];
+  }
   return bytes;
 }
 

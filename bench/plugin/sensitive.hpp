@@ -40,11 +40,12 @@ inline constexpr std::array kSensitive{
     Sensitive{"popf", 0x9d},
     Sensitive{"iret", 0xcf},
     Sensitive{"syscall", 0x0f05},
+    Sensitive{"sysenter", 0x0f34},
     Sensitive{"int", 0xcd},
 };
 inline constexpr std::size_t kRootWrite = 0;  // index of write_cr3
 
-// The kind of the instruction that begins with `bytes` (zero behind its end), or nothing.
+// The kind of the instruction that begins with `bytes` (and may end before), or nothing.
 [[nodiscard]] constexpr std::optional<std::size_t> sensitive_kind(
     const std::array<std::uint8_t, 8>& bytes, bool is64) {
   std::size_t at = 0;

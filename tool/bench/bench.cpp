@@ -9,6 +9,8 @@
 #include "base/file.hpp"
 #include "base/sha256.hpp"
 #include "bench/counts.hpp"
+#include "bench/report.hpp"
+#include "loader/kernel.hpp"
 #include "mezzo_build.hpp"
 #include "run/qemu.hpp"
 
@@ -47,9 +49,27 @@ Json command_of(const Boot& boot, const Sources& sources) {
   return command;
 }
 
+// What a monitor's ELF takes: bytes in the file that are loaded, and bytes of memory with what is
+// zero.
+Json size_of(const std::filesystem::path& monitor) {
+  const base::Bytes bytes = base::read_file(monitor);
+  system::KernelSpec spec;
+  spec.format = system::KernelFormat::Elf;
+  const auto image = loader::read_kernel(bytes, spec);
+  if (!image) {
+    throw UserError(fmt::format("{} is no ELF: {}", monitor.string(), image.error().what));
+  }
+  std::uint64_t loaded = 0, memory = 0;
+  for (const loader::Segment& segment : image->segments) {
+    loaded += segment.file.size();
+    memory += segment.memory_size;
+  }
+  return {{"loaded", loaded}, {"memory", memory}};
+}
+
 class Run {
  public:
-  explicit Run(const Options& options) : options_(options), qemu_(run::find_qemu().text) {}
+  explicit Run(const Options& options) : options_(options) {}
 
   Json cell(const Suite& suite, const Machine& machine) {
     Sources sources = options_.sources;
@@ -64,24 +84,30 @@ class Run {
     }
     Json cell = measure_cell(suite, machine, boot, folder);
     cell["command"] = command_of(boot, sources);
+    if (!boot.monitor.empty()) cell["monitor"] = size_of(boot.monitor);
     cell["key"] = key;
     base::write_file(folder / "cell.json", cell.dump(2) + "\n");
     return cell;
   }
 
-  [[nodiscard]] const std::string& qemu() const { return qemu_; }
-
  private:
   // What a figure depends on: equal keys, equal figures.
   std::string key_of(const Suite& suite, const Boot& boot, const Sources& sources) const {
-    std::string text =
-        fmt::format("{} {} {}\n{}", kSchema, qemu_, suite.name, command_of(boot, sources).dump());
+    std::string text = fmt::format("{} {} {}\n{}", kSchema, boot.qemu, suite.name,
+                                   command_of(boot, sources).dump());
     text += parts_of(boot).dump();
     for (const std::string& argument : boot.command) {
       if (argument.ends_with(".elf")) text += base::sha256(base::read_file(argument));
     }
-    if (suite.counts) text += base::sha256(base::read_file(options_.plugin));
+    if (suite.counts) {
+      text += base::sha256(base::read_file(plugin_of(boot)));
+      text += counts_pages(suite) ? " pages" : "";
+    }
     return digest(text);
+  }
+
+  [[nodiscard]] bool counts_pages(const Suite& suite) const {
+    return suite.guest == Guest::Linux && !options_.quick;
   }
 
   static std::optional<Json> recall(const std::filesystem::path& folder, const std::string& key) {
@@ -104,17 +130,22 @@ class Run {
     fmt::print(stderr, "mezzo: {} on {}: starting\n", suite.name, machine.name);
     const auto counts = folder / "counts.json";
     if (suite.counts) {
-      const auto plugin = plugin_argument(machine, suite.guest, options_.plugin, folder, counts);
+      const auto plugin = plugin_argument(machine, suite.guest, plugin_of(boot), folder, counts,
+                                          counts_pages(suite));
       execution.command.insert(execution.command.end(), {"-plugin", plugin});
     }
     const Console console = execute(execution);
     const Json figures = suite.figures(console, suite.counts ? read_counts(counts) : Json());
-    return {{"suite", suite.name},     {"machine", machine.name}, {"kernel", console.kernel},
-            {"parts", parts_of(boot)}, {"command", nullptr},      {"figures", figures}};
+    return {{"suite", suite.name},      {"machine", machine.name}, {"qemu", boot.qemu},
+            {"kernel", console.kernel}, {"parts", parts_of(boot)}, {"command", nullptr},
+            {"figures", figures}};
+  }
+
+  [[nodiscard]] std::filesystem::path plugin_of(const Boot& boot) const {
+    return options_.plugins / fmt::format("mezzo-count-v{}.so", boot.plugin_api);
   }
 
   const Options& options_;
-  std::string qemu_;
 };
 
 }  // namespace
@@ -123,18 +154,25 @@ Json measure(const Options& options) {
   Run run(options);
   Json result = {{"schema", kSchema},
                  {"mezzo", build::kVersion},
-                 {"qemu", run.qemu()},
                  {"quick", options.quick},
-                 {"cells", Json::array()}};
+                 {"cells", Json::array()},
+                 {"missing", Json::array()}};
   for (const Suite& suite : suites()) {
     if (!chosen(options.suites, suite.name)) continue;
     for (const Machine& machine : machines()) {
-      if (chosen(options.machines, machine.name) && suite.runs_on(machine)) {
+      if (!chosen(options.machines, machine.name) || !suite.runs_on(machine)) continue;
+      try {
         result["cells"].push_back(run.cell(suite, machine));
+      } catch (const UserError& error) {
+        fmt::print(stderr, "mezzo: {} on {}: {}\n", suite.name, machine.name, error.what());
+        if (!error.remedy().empty()) fmt::print(stderr, "    do this: {}\n", error.remedy());
+        result["missing"].push_back(
+            {{"suite", suite.name}, {"machine", machine.name}, {"why", error.what()}});
       }
     }
   }
   base::write_file(options.directory / "result.json", result.dump(2) + "\n");
+  base::write_file(options.directory / "report.html", report_of(result, options.report));
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/report.hpp"
 #include "bench/result.hpp"
 
 namespace mezzo::bench {
@@ -16,12 +17,13 @@ struct Options {
   bool quick = false;
   std::filesystem::path directory;  // of results
   std::chrono::seconds timeout{};   // without a word from a guest
-  std::filesystem::path plugin;     // the counting plugin
+  std::filesystem::path plugins;    // the folder of the counting plugins
+  ReportParts report;
   Sources sources;
 };
 
-// Measures and writes result.json into the directory. Progress on stderr. Throws UserError (a cell
-// that fails ends the run; the cells before it are kept) or Interrupted.
+// Measures and writes result.json and report.html into the directory. Progress on stderr. What
+// cannot be measured is said, and named in the result; the rest is measured. Throws Interrupted.
 Json measure(const Options& options);
 
 }  // namespace mezzo::bench

@@ -73,15 +73,23 @@ Json figures_of(const Json& counts, const Json& region) {
   }
   figures["monitor entries"] = entries / occurrences;
   figures["root switches"] = region["root_switches"].get<double>() / occurrences;
-  Json sensitive = Json::object();
-  for (std::size_t kind = 0; kind < counts["sensitive"].size(); ++kind) {
-    for (std::size_t domain = 0; domain < width; ++domain) {
-      const double count = region["sensitive"][kind * width + domain];
-      if (domains[domain] != "kernel" || count == 0) continue;
-      sensitive[counts["sensitive"][kind].get<std::string>()] = count / occurrences;
-    }
+  // In a run that looked at pages each switch touches some: the kernel's own, at least.
+  if (region["pages"] != 0) {
+    figures["pages after root switches"] = region["pages"].get<double>() / occurrences;
   }
-  if (!sensitive.empty()) figures["of the kernel"] = sensitive;
+  const auto add_sensitive = [&](const char* key, const char* domain) {
+    Json kinds = Json::object();
+    for (std::size_t kind = 0; kind < counts["sensitive"].size(); ++kind) {
+      for (std::size_t n = 0; n < width; ++n) {
+        const double count = region["sensitive"][kind * width + n];
+        if (domains[n] != domain || count == 0) continue;
+        kinds[counts["sensitive"][kind].get<std::string>()] = count / occurrences;
+      }
+    }
+    if (!kinds.empty()) figures[key] = kinds;
+  };
+  add_sensitive("of the kernel", "kernel");
+  add_sensitive("of the programs", "user");
   return figures;
 }
 
@@ -90,7 +98,7 @@ Json figures_of(const Json& counts, const Json& region) {
 std::string plugin_argument(const Machine& machine, Guest guest,
                             const std::filesystem::path& plugin,
                             const std::filesystem::path& folder,
-                            const std::filesystem::path& counts) {
+                            const std::filesystem::path& counts, bool pages) {
   if (!std::filesystem::exists(plugin)) {
     throw UserError(fmt::format("the counting plugin {} is not built", plugin.string()),
                     "Start the benchmark by ./mezzo bench, which builds what it needs.");
@@ -99,8 +107,8 @@ std::string plugin_argument(const Machine& machine, Guest guest,
   base::write_file(domains, std::string_view(table_for(machine, guest)));
   std::error_code absent;
   std::filesystem::remove(counts, absent);
-  return fmt::format("file={},domains={},out={}", plugin.string(), domains.string(),
-                     counts.string());
+  return fmt::format("file={},domains={},out={}{}", plugin.string(), domains.string(),
+                     counts.string(), pages ? ",pages=on" : "");
 }
 
 Json read_counts(const std::filesystem::path& counts) {

@@ -8,12 +8,13 @@
 
 namespace mezzo::bench {
 
-// QEMU's -plugin argument. Writes the machine's table of domains into `folder`; the counts go to
+// QEMU's -plugin argument. `pages`: count pages touched between root switches too, which is slow.
+// Writes the machine's table of domains into `folder`; the counts go to
 // the file `counts`. Throws UserError if the plugin is not built.
 [[nodiscard]] std::string plugin_argument(const Machine& machine, Guest guest,
                                           const std::filesystem::path& plugin,
                                           const std::filesystem::path& folder,
-                                          const std::filesystem::path& counts);
+                                          const std::filesystem::path& counts, bool pages);
 
 // The plugin's output, once QEMU has ended. Throws UserError if it did not write any.
 [[nodiscard]] Json read_counts(const std::filesystem::path& counts);

@@ -10,6 +10,7 @@
 #include "base/sha256.hpp"
 #include "bench/lmbench.hpp"
 #include "fetch/cpio.hpp"
+#include "fetch/modules.hpp"
 
 namespace mezzo::bench {
 
@@ -44,6 +45,17 @@ void add_lmbench(fetch::CpioWriter& cpio, const fetch::Package& package, bool am
   }
 }
 
+// In the order of their loading, by name.
+void add_modules(fetch::CpioWriter& cpio, const fetch::Package& kernel,
+                 const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  cpio.directory("modules");
+  int order = 10;
+  for (const fetch::Module& module : fetch::resolve_modules(kernel.root, names)) {
+    add(cpio, fmt::format("modules/{}-{}.ko", order++, module.name), kernel.root / module.path);
+  }
+}
+
 }  // namespace
 
 GuestBuilder::GuestBuilder(std::string_view architecture, const Sources& sources)
@@ -73,7 +85,8 @@ std::filesystem::path GuestBuilder::program(const char* name) const {
 }
 
 // The name is the contents', so that equal ones are equal files.
-std::filesystem::path GuestBuilder::initramfs(std::string_view script) {
+std::filesystem::path GuestBuilder::initramfs(const Workload& workload,
+                                              const fetch::Package& kernel) {
   fetch::CpioWriter cpio;
   for (const char* folder :
        {"bin", "dev", "lib", "lib64", "lmbench", "proc", "sys", "tmp", "var"}) {
@@ -85,7 +98,8 @@ std::filesystem::path GuestBuilder::initramfs(std::string_view script) {
   add(cpio, "bin/micro",
       program(is_amd64() ? "bench/guest/mezzo-micro64" : "bench/guest/mezzo-micro32"));
   add(cpio, "init", sources_.guest / "init.sh");
-  cpio.file("suite", script);
+  cpio.file("suite", workload.text);
+  add_modules(cpio, kernel, workload.modules);
   add_c_library(cpio, package("libc6"), is_amd64());
   add(cpio, "bin/sh", package("dash").root / "bin/dash");
   add_lmbench(cpio, package("lmbench"), is_amd64());
@@ -107,7 +121,7 @@ Files GuestBuilder::build(const Workload& workload) {
   }
   const auto kernel = package(is_amd64() ? "linux-image-amd64" : "linux-image-686");
   return {.kernel = fetch::kernel_file(kernel),
-          .initramfs = initramfs(workload.text),
+          .initramfs = initramfs(workload, kernel),
           .cmdline = kCmdline};
 }
 

@@ -17,6 +17,7 @@ enum class Guest { Linux, Probe };
 struct Workload {
   Guest guest;
   std::string text;
+  std::vector<std::string> modules{};  // of Linux's, in /modules
 };
 
 // A Debian package or file that takes part in a run.
@@ -52,7 +53,8 @@ class GuestBuilder {
  private:
   [[nodiscard]] bool is_amd64() const { return architecture_ == "amd64"; }
   [[nodiscard]] std::filesystem::path program(const char* name) const;
-  [[nodiscard]] std::filesystem::path initramfs(std::string_view script);
+  [[nodiscard]] std::filesystem::path initramfs(const Workload& workload,
+                                                const fetch::Package& kernel);
   [[nodiscard]] fetch::PackageCache& cache();
 
   std::string architecture_;

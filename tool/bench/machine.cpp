@@ -12,16 +12,34 @@
 #include "command/prepare.hpp"
 #include "image/compile.hpp"
 #include "image/write.hpp"
+#include "run/qemu.hpp"
 
 namespace mezzo::bench {
 
 namespace {
+
+// The neighbours' scripts. The flood stays in the machine: one of two network cards on a hub sends
+// to the other, so that it comes at the same virtual time in each run.
+constexpr char kIdle[] = "true\n";
+constexpr char kHog[] = "run hog /bin/micro hog\n";
+constexpr char kStorm[] = "run storm /bin/micro storm\n";
+constexpr char kFlood[] = R"sh(for module in /modules/*; do insmod $module; done
+ifconfig eth0 10.0.0.1 netmask 255.255.255.0 up
+ifconfig eth1 10.0.1.1 netmask 255.255.255.0 up
+arp -i eth0 -s 10.0.0.2 $(cat /sys/class/net/eth1/address)
+run flood /bin/micro flood 10.0.0.2
+)sh";
 
 constexpr std::array kMachines{
     Machine{"native", "Linux on the bare machine, i386", "i386", Host::Bare},
     Machine{"mezzo", "Linux on Mezzo, i386", "i386", Host::Mezzo},
     Machine{"native-amd64", "Linux on the bare machine, amd64", "amd64", Host::Bare},
     Machine{"xen", "Linux as Xen's PV dom0, amd64", "amd64", Host::Xen},
+    Machine{"beside-idle", "Linux on Mezzo beside one that idles", "i386", Host::Mezzo, kIdle},
+    Machine{"beside-hog", "beside one that writes memory without end", "i386", Host::Mezzo, kHog},
+    Machine{"beside-storm", "beside one that calls its kernel without end", "i386", Host::Mezzo,
+            kStorm},
+    Machine{"beside-flood", "beside one that floods its network", "i386", Host::Mezzo, kFlood},
 };
 
 bool is_amd64(const Machine& machine) { return machine.architecture == std::string_view("amd64"); }
@@ -44,8 +62,6 @@ std::vector<std::string> qemu(const Machine& machine, const char* cpu) {
           "1",
           "-rtc",
           "base=2026-01-01,clock=vm",
-          "-smp",
-          "1",
           "-m",
           "1024M",
           "-cpu",
@@ -59,7 +75,7 @@ void append(std::vector<std::string>& command, const std::vector<std::string>& a
 }
 
 // The probe at its own address, as the partition's only piece of memory, or Linux.
-std::string partition_text(const Files& files) {
+std::string alone(const Files& files) {
   if (files.initramfs.empty()) {
     return R"toml(memory = [{ base = "4 MiB", size = "8 MiB" }]
 interrupts = "none"
@@ -73,14 +89,37 @@ interrupts = "ioapic"
                      files.initramfs.string());
 }
 
-// Our own part: the system file's text, compiled as `mezzo image` would.
-std::filesystem::path mezzo_image(const Files& files, const Sources& sources) {
+// The neighbour has the network cards, so the measured guest has the PIC.
+std::string beside(const Files& files, const Files& neighbour) {
+  return fmt::format(R"toml(memory = "256 MiB"
+initramfs = {{ file = "{}" }}
+interrupts = "pic"
+
+[[partition]]
+name = "neighbour"
+cpu = 1
+kernel = {{ file = "{}" }}
+cmdline = "{}"
+console = "com2"
+memory = "256 MiB"
+initramfs = {{ file = "{}" }}
+devices = ["pci", "rtc"]
+interrupts = "ioapic"
+)toml",
+                     files.initramfs.string(), neighbour.kernel.string(), neighbour.cmdline,
+                     neighbour.initramfs.string());
+}
+
+// Our own part: the system file's text, compiled as `mezzo image` would. `rest`: of the measured
+// guest's partition, and what follows.
+std::filesystem::path mezzo_image(const Files& files, int cpus, const std::string& rest,
+                                  const Sources& sources) {
   const auto file = sources.directory / "mezzo-bench.toml";
   base::write_file(file, fmt::format(R"toml(# Written by `mezzo bench`.
 [machine]
 board = "pc"
 memory = "1024 MiB"
-cpus = 1
+cpus = {}
 cpu = "pentium3"
 
 [[partition]]
@@ -90,7 +129,7 @@ kernel = {{ file = "{}" }}
 cmdline = "{}"
 console = "com1"
 {})toml",
-                                     files.kernel.string(), files.cmdline, partition_text(files)));
+                                     cpus, files.kernel.string(), files.cmdline, rest));
   const system::System system = command::load(file.string());
   const auto image =
       command::take(image::compile(system, command::fetch_all(system, sources.refresh)));
@@ -131,12 +170,51 @@ std::filesystem::path xen_image(GuestBuilder& builder, const Sources& sources) {
   return path;
 }
 
+// A QEMU of our own for two guests: with 7.2 and -icount one virtual processor starves the other.
+// Debian's backports have a newer one; it runs unpacked, with the libraries of the system's.
+void use_newer_qemu(Boot& boot, const Sources& sources) {
+  fetch::PackageCache cache(sources.cache / "bench-qemu", sources.progress, sources.refresh,
+                            {.architecture = "amd64", .suites = {"bookworm-backports"}});
+  for (const char* name : {"qemu-system-x86", "qemu-system-data", "seabios"}) {
+    const fetch::Package package = cache.get(name);
+    boot.parts.push_back({package.name, package.version, package.sha256});
+    if (name == std::string_view("qemu-system-x86")) {
+      boot.command.front() = (package.root / "usr/bin" / boot.command.front()).string();
+      boot.qemu = package.version;
+    } else {
+      append(boot.command, {"-L", (package.root / "usr/share" /
+                                   (name == std::string_view("seabios") ? "seabios" : "qemu"))
+                                      .string()});
+    }
+  }
+  boot.plugin_api = 4;
+}
+
+void boot_mezzo(Boot& boot, const Machine& machine, const Files& files, GuestBuilder& builder,
+                const Sources& sources) {
+  boot.monitor = sources.build / "vmm" / "mezzo-vmm.elf";
+  if (machine.neighbour == nullptr) {
+    append(boot.command, {"-kernel", mezzo_image(files, 1, alone(files), sources).string()});
+    return;
+  }
+  const Files neighbour =
+      builder.build({.guest = Guest::Linux, .text = machine.neighbour, .modules = {"e1000"}});
+  const auto image = mezzo_image(files, 2, beside(files, neighbour), sources);
+  append(boot.command, {"-kernel", image.string(), "-smp", "2"});
+  for (const char* card : {"0", "1"}) {
+    append(boot.command, {"-netdev", fmt::format("hubport,id=port{},hubid=0", card), "-device",
+                          fmt::format("e1000,netdev=port{}", card)});
+  }
+  use_newer_qemu(boot, sources);
+}
+
 }  // namespace
 
 std::span<const Machine> machines() { return kMachines; }
 
-const Machine& native_of(const Machine& machine) {
+const Machine& baseline_of(const Machine& machine) {
   return *std::ranges::find_if(kMachines, [&](const Machine& other) {
+    if (machine.neighbour != nullptr) return other.neighbour != nullptr;
     return other.host == Host::Bare && std::string_view(other.architecture) == machine.architecture;
   });
 }
@@ -145,24 +223,27 @@ Boot prepare(const Machine& machine, const Workload& workload, const Sources& so
   base::make_directory(sources.directory);
   GuestBuilder builder(machine.architecture, sources);
   const Files files = builder.build(workload);
-  Boot boot{.command = qemu(machine, is_amd64(machine) ? "qemu64" : "pentium3"), .parts = {}};
+  Boot boot;
+  boot.command = qemu(machine, is_amd64(machine) ? "qemu64" : "pentium3");
+  boot.qemu = run::find_qemu().text;
   switch (machine.host) {
     case Host::Bare:
       append(boot.command, boot_arguments(files));
       break;
     case Host::Mezzo:
-      append(boot.command, {"-kernel", mezzo_image(files, sources).string()});
+      boot_mezzo(boot, machine, files, builder, sources);
       break;
     case Host::Xen:
+      boot.monitor = xen_image(builder, sources);
       append(boot.command,
-             {"-kernel", xen_image(builder, sources).string(), "-append",
+             {"-kernel", boot.monitor.string(), "-append",
               "dom0_mem=512M console=com1 com1=115200 loglvl=warning noreboot spec-ctrl=no xpti=no",
               "-initrd",
               fmt::format("{} console=hvc0 {},{}", files.kernel.string(), files.cmdline,
                           files.initramfs.string())});
       break;
   }
-  boot.parts = builder.parts();
+  boot.parts.insert(boot.parts.begin(), builder.parts().begin(), builder.parts().end());
   return boot;
 }
 

@@ -2,6 +2,7 @@
 // programs on the same emulated machine; time is virtual, one nanosecond for each instruction.
 #pragma once
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,18 +19,22 @@ struct Machine {
   const char* title;         // for people
   const char* architecture;  // Debian's name
   Host host;
+  const char* neighbour = nullptr;  // what a second guest does, as a script; only on Mezzo
 };
 
-// In the order of a report. A virtualized system's native twin has the same architecture.
+// In the order of a report. A virtualized system's baseline has the same architecture.
 [[nodiscard]] std::span<const Machine> machines();
 
-// The bare machine that `machine` is compared with.
-[[nodiscard]] const Machine& native_of(const Machine& machine);
+// What `machine` is compared with: the bare machine, or the one with an idle neighbour.
+[[nodiscard]] const Machine& baseline_of(const Machine& machine);
 
 // A machine ready to boot one suite.
 struct Boot {
   std::vector<std::string> command;  // QEMU's, without output files
   std::vector<Part> parts;
+  std::filesystem::path monitor;  // its ELF file, if there is one
+  std::string qemu;               // version
+  int plugin_api = 1;             // of this QEMU
 };
 
 // Fetches and assembles what `machine` needs for `workload`. Throws UserError.

@@ -41,7 +41,7 @@ void add_suite(std::string& text, const Json& result, const Suite& suite) {
   text += fmt::format("\n{:<24}", suite.name);
   for (const Machine* machine : columns) {
     text += fmt::format("{:>14}", machine->name);
-    if (machine->host != Host::Bare) text += fmt::format("{:>8}", "ratio");
+    if (&baseline_of(*machine) != machine) text += fmt::format("{:>8}", "ratio");
   }
   text += "\n";
   for (const std::string& operation : operations_of(result, suite)) {
@@ -54,9 +54,10 @@ void add_suite(std::string& text, const Json& result, const Suite& suite) {
       };
       const auto value = figure(*machine);
       text += fmt::format("{:>14}", value ? number(*value) : "-");
-      if (machine->host == Host::Bare) continue;
-      const auto native = figure(native_of(*machine));
-      text += fmt::format("{:>8}", value && native ? fmt::format("{:.3f}", *value / *native) : "-");
+      if (&baseline_of(*machine) == machine) continue;
+      const auto baseline = figure(baseline_of(*machine));
+      text +=
+          fmt::format("{:>8}", value && baseline ? fmt::format("{:.3f}", *value / *baseline) : "-");
     }
     text += "\n";
   }
@@ -107,7 +108,9 @@ std::optional<double> instructions_of(const Json& operation) {
 }
 
 std::string table_of(const Json& result) {
-  std::string text = "Instructions for each operation, and their ratio to the bare machine's:\n";
+  std::string text =
+      "Instructions for each operation, and their ratio to the bare machine's\n(of two guests: to "
+      "the one beside an idle neighbour):\n";
   for (const Suite& suite : suites()) add_suite(text, result, suite);
   return text;
 }

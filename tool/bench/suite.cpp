@@ -70,6 +70,13 @@ constexpr std::array kSuites{
           .guest = Guest::Probe,
           .text = [](bool) { return std::string("mode=bench"); },
           .figures = counted_figures},
+    Suite{.name = "two-guests",
+          .what = "the operations of micro while a second guest idles, or does its worst",
+          .counts = true,
+          .guest = Guest::Linux,
+          .text = [](bool) { return "sleep 5\n" + micro_script(false); },
+          .figures = counted_figures,
+          .beside_neighbours = true},
 };
 
 }  // namespace

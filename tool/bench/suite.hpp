@@ -25,7 +25,10 @@ struct Suite {
   std::string (*text)(bool quick);
   Json (*figures)(const Console& console, const Json& counts);
 
+  bool beside_neighbours = false;  // on the machines that have one, and no others
+
   [[nodiscard]] bool runs_on(const Machine& machine) const {
+    if ((machine.neighbour != nullptr) != beside_neighbours) return false;
     return guest == Guest::Linux || machine.architecture == std::string_view("i386");
   }
 };

@@ -23,7 +23,7 @@ struct Options {
   double threshold = 1.0;
   bool quick = false, list = false, refresh = false;
   int timeout = kSilence;
-  std::string output;
+  std::string output, report;
 };
 
 int list() {
@@ -52,6 +52,22 @@ int compare(const Options& options) {
                               comparison.regressions, options.threshold));
 }
 
+bench::ReportParts report_parts() {
+  return {.folder = source_directory() / "bench" / "report",
+          .echarts = build_directory() / "bench" / "report" / "node_modules" / "echarts" / "dist" /
+                     "echarts.common.min.js"};
+}
+
+// Draws a result that was measured before.
+int report(const Options& options) {
+  const std::filesystem::path file = options.output.empty()
+                                         ? "report.html"
+                                         : std::filesystem::path(options.output) / "report.html";
+  base::write_file(file, bench::report_of(bench::read_result(options.report), report_parts()));
+  fmt::print("The report is {}.\n", file.string());
+  return 0;
+}
+
 int measure(const Options& options) {
   bench::Options bench_options;
   bench_options.suites = options.suites;
@@ -61,7 +77,8 @@ int measure(const Options& options) {
   bench_options.directory = options.output.empty()
                                 ? build_directory() / "bench" / (options.quick ? "quick" : "full")
                                 : std::filesystem::absolute(options.output);
-  bench_options.plugin = build_directory() / "bench" / "plugin" / "mezzo-count-v1.so";
+  bench_options.report = report_parts();
+  bench_options.plugins = build_directory() / "bench" / "plugin";
   bench_options.sources = {.cache = base::cache_directory(),
                            .build = build_directory(),
                            .guest = source_directory() / "bench" / "guest",
@@ -69,8 +86,14 @@ int measure(const Options& options) {
                            .refresh = options.refresh,
                            .progress = show_progress()};
   const bench::Json result = bench::measure(bench_options);
-  fmt::print("{}\nThe result is {}.\n", bench::table_of(result),
-             (bench_options.directory / "result.json").string());
+  fmt::print("{}\nThe result is {}, to look at: {}.\n", bench::table_of(result),
+             (bench_options.directory / "result.json").string(),
+             (bench_options.directory / "report.html").string());
+  if (const std::size_t missing = result["missing"].size(); missing > 0) {
+    throw UserError(fmt::format("{} of {} parts were not measured; why is said above", missing,
+                                missing + result["cells"].size()),
+                    "Start it again: what has been measured is kept.");
+  }
   return 0;
 }
 
@@ -101,6 +124,8 @@ void add_bench_command(CLI::App& app, Action& action) {
   command->add_option("--compare", options->compare, "say what differs between two results instead")
       ->type_name("OLD.json NEW.json")
       ->expected(2);
+  command->add_option("--report", options->report, "draw report.html from a result instead")
+      ->type_name("RESULT.json");
   command
       ->add_option("--threshold", options->threshold,
                    "with --compare: percent that a figure of Mezzo's may grow")
@@ -113,6 +138,7 @@ void add_bench_command(CLI::App& app, Action& action) {
   command->callback([&action, options] {
     action = [options] {
       if (options->list) return list();
+      if (!options->report.empty()) return report(*options);
       return options->compare.empty() ? measure(*options) : compare(*options);
     };
   });

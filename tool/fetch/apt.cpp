@@ -148,7 +148,7 @@ void Apt::write_configuration() {
   }
   const std::string mirror = system_mirror();
   std::string sources;
-  for (const char* suite : {"bookworm", "bookworm-updates"}) {
+  for (const std::string& suite : archive_.suites) {
     sources += fmt::format("deb [arch={} signed-by={}] {} {} {}\n", archive_.architecture, kKeyring,
                            mirror, suite, archive_.components);
   }
@@ -188,7 +188,8 @@ Apt::Outcome Apt::apt(const std::vector<std::string>& arguments, std::string_vie
 
 void Apt::update(bool force) {
   const auto lists = directory_ / "state/lists";
-  const std::string index = fmt::format("_bookworm_main_binary-{}_Packages", archive_.architecture);
+  const std::string index =
+      fmt::format("_{}_main_binary-{}_Packages", archive_.suites.front(), archive_.architecture);
   const auto has_index = [&] {
     std::error_code error;
     return std::ranges::any_of(std::filesystem::directory_iterator(lists, error), [&](auto& file) {
@@ -202,18 +203,19 @@ void Apt::update(bool force) {
       apt({"apt-get", "-q", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "update"},
           "fetching the package index", {});
   if (outcome.status == 0) return;
-  throw UserError(fmt::format("the package index of Debian bookworm ({}) could not be fetched, "
-                              "and what is needed is not in the cache{}",
-                              archive_.architecture, reasons(outcome.output)),
-                  remedy_for(outcome.output, directory_));
+  throw UserError(
+      fmt::format("the package index of Debian {} ({}) could not be fetched, "
+                  "and what is needed is not in the cache{}",
+                  archive_.suites.front(), archive_.architecture, reasons(outcome.output)),
+      remedy_for(outcome.output, directory_));
 }
 
 IndexEntry Apt::show(const std::string& package) {
   const Outcome outcome = apt({"apt-cache", "show", "--no-all-versions", package}, "", {});
   if (outcome.status != 0 || !outcome.output.starts_with("Package: ")) {
     throw UserError(
-        fmt::format("there is no package '{}' for {} in Debian bookworm ({})", package,
-                    archive_.architecture, archive_.components),
+        fmt::format("there is no package '{}' for {} in Debian {} ({})", package,
+                    archive_.architecture, archive_.suites.front(), archive_.components),
         "Correct its name in the system file, or refresh the index: mezzo fetch --update");
   }
   return parse_stanza(outcome.output);

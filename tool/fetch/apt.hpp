@@ -15,6 +15,7 @@ namespace mezzo::fetch {
 struct Archive {
   std::string architecture = "i386";
   std::string components = "main";  // separated by spaces
+  std::vector<std::string> suites = {"bookworm", "bookworm-updates"};
 };
 
 // What the package index says of a package.
