@@ -26,7 +26,8 @@ using mezzo::bench::Operation;
 
 constexpr int kWarmUp = 16;
 // So many repetitions that one strike of the timer more or less does not show.
-constexpr int kShort = 4096;  // of what takes a system call or two
+constexpr int kTiny = 65536;  // of what takes less than a thousand instructions
+constexpr int kShort = 4096;  // of what takes some thousands
 constexpr int kLong = 128;    // of what makes a process
 constexpr size_t kPage = 4096;
 constexpr size_t kFilePages = 64;
@@ -49,12 +50,12 @@ void repeat(int times, Body body) {
 }
 
 void system_calls() {
-  repeat<Operation::NullSyscall>(kShort, [] { syscall(SYS_getppid); });
+  repeat<Operation::NullSyscall>(kTiny, [] { syscall(SYS_getppid); });
   char byte = 0;
   const int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
   require(zero >= 0 && null >= 0, "/dev/zero, /dev/null");
-  repeat<Operation::Read>(kShort, [&] { require(read(zero, &byte, 1) == 1, "read"); });
-  repeat<Operation::Write>(kShort, [&] { require(write(null, &byte, 1) == 1, "write"); });
+  repeat<Operation::Read>(kTiny, [&] { require(read(zero, &byte, 1) == 1, "read"); });
+  repeat<Operation::Write>(kTiny, [&] { require(write(null, &byte, 1) == 1, "write"); });
   struct stat status;
   repeat<Operation::Stat>(kShort, [&] { require(stat(kFile, &status) == 0, "stat"); });
   repeat<Operation::OpenClose>(kShort, [] {
@@ -67,7 +68,7 @@ void system_calls() {
 void signals() {
   struct sigaction action{};
   action.sa_handler = [](int) {};
-  repeat<Operation::SignalInstall>(kShort, [&] { sigaction(SIGUSR1, &action, nullptr); });
+  repeat<Operation::SignalInstall>(kTiny, [&] { sigaction(SIGUSR1, &action, nullptr); });
   const pid_t self = getpid();
   repeat<Operation::SignalCatch>(kShort, [&] { kill(self, SIGUSR1); });
 }
@@ -196,6 +197,6 @@ int main(int argc, char** argv) {
   memory();
   processes(argv[0]);
   Dhrystone dhrystone;
-  repeat<Operation::Dhrystone>(kShort, [&] { dhrystone.iterate(); });
+  repeat<Operation::Dhrystone>(kTiny, [&] { dhrystone.iterate(); });
   return dhrystone.is_as_expected() ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include "base/file.hpp"
 #include "bench/counts.hpp"
 #include "bench/lmbench.hpp"
+#include "bench/report.hpp"
 #include "bench/result.hpp"
 #include "bench/suite.hpp"
 
@@ -105,6 +106,18 @@ TEST(BenchCounts, FiguresAreMeansOfAnOccurrence) {
   EXPECT_EQ(figures["of the kernel"]["write_cr3"], 3);
 }
 
+TEST(BenchCounts, WhatWasNotLookedAtIsLeftOut) {
+  EXPECT_FALSE(operation_figures(counts())["null-syscall"].contains("pages after root switches"));
+  EXPECT_FALSE(operation_figures(counts())["null-syscall"].contains("of the programs"));
+  Json more = counts();
+  more["sensitive"][0] = "int";
+  more["cpus"][0]["regions"]["1"]["pages"] = 8;
+  more["cpus"][0]["regions"]["1"]["sensitive"] = {2, 0, 0};
+  const Json figures = operation_figures(more)["null-syscall"];
+  EXPECT_EQ(figures["pages after root switches"], 4);
+  EXPECT_EQ(figures["of the programs"]["int"], 1);
+}
+
 TEST(BenchCounts, ARunWithoutMarkersIsAnError) {
   Json none = counts();
   none["cpus"][0]["regions"] = Json::object();
@@ -156,6 +169,58 @@ TEST(BenchCompare, ANativeFigureIsNoRegression) {
 TEST(BenchTable, ShowsRatios) {
   const std::string table = table_of(result(200, 202));
   EXPECT_NE(table.find("1.010"), std::string::npos) << table;
+}
+
+TEST(BenchSuites, RunWhereTheyMakeSense) {
+  for (const Machine& machine : machines()) {
+    const bool plain = machine.neighbour == nullptr;
+    const bool i386 = machine.architecture == std::string_view("i386");
+    EXPECT_EQ(suite("micro").runs_on(machine), plain) << machine.name;
+    EXPECT_EQ(suite("two-guests").runs_on(machine), !plain) << machine.name;
+    EXPECT_EQ(suite("monitor").runs_on(machine), plain && i386) << machine.name;
+  }
+}
+
+TEST(BenchMachines, AreComparedWithTheirLike) {
+  const auto baseline = [](std::string_view name) -> std::string_view {
+    for (const Machine& machine : machines()) {
+      if (name == machine.name) return baseline_of(machine).name;
+    }
+    return "";
+  };
+  EXPECT_EQ(baseline("native"), "native");
+  EXPECT_EQ(baseline("mezzo"), "native");
+  EXPECT_EQ(baseline("xen"), "native-amd64");
+  EXPECT_EQ(baseline("beside-idle"), "beside-idle");
+  EXPECT_EQ(baseline("beside-flood"), "beside-idle");
+}
+
+class BenchReport : public testing::Test {
+ protected:
+  BenchReport() { base::write_file(parts_.echarts, "charts(/*@report*/)"); }
+  void write_page(std::string_view page) { base::write_file(parts_.folder / "report.html", page); }
+
+  base::TemporaryDirectory directory_{std::filesystem::temp_directory_path()};
+  ReportParts parts_{.folder = directory_.path(), .echarts = directory_.path() / "echarts.js"};
+};
+
+TEST_F(BenchReport, HasEverythingInItAndEndsNoScriptTooSoon) {
+  write_page("<a>/*@echarts*/<b>/*@result*/<c>/*@published*/<d>/*@report*/<e>");
+  base::write_file(parts_.folder / "published.json", R"({"x": "</script>"})");
+  base::write_file(parts_.folder / "report.js", "draw()");
+  EXPECT_EQ(report_of({{"why", "</script>"}}, parts_),
+            R"(<a>charts(/*@report*/)<b>{"why":"<\/script>"}<c>{"x": "<\/script>"}<d>draw()<e>)");
+}
+
+TEST_F(BenchReport, APartThatIsMissingIsNamed) {
+  base::write_file(parts_.folder / "published.json", "{}");
+  base::write_file(parts_.folder / "report.js", "draw()");
+  write_page("/*@echarts*/ /*@result*/ /*@report*/");
+  EXPECT_THROW((void)report_of({}, parts_), UserError);
+  write_page("/*@echarts*/ /*@result*/ /*@published*/ /*@report*/");
+  EXPECT_NO_THROW((void)report_of({}, parts_));
+  std::filesystem::remove(parts_.echarts);
+  EXPECT_THROW((void)report_of({}, parts_), UserError);
 }
 
 TEST(BenchResult, OtherSchemasAreRefused) {

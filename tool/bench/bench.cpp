@@ -122,6 +122,7 @@ class Run {
     base::make_directory(folder);
     Execution execution{.command = boot.command,
                         .directory = folder,
+                        .has_neighbour = machine.neighbour != nullptr,
                         .timeout = options_.timeout,
                         .on_row = [&](std::string_view row) {
                           fmt::print(stderr, "mezzo: {} on {}: {}\n", suite.name, machine.name,

@@ -70,6 +70,10 @@ Console execute(const Execution& execution) {
   base::write_file(serial, "");
   std::vector<std::string> command = execution.command;
   command.insert(command.end(), {"-serial", fmt::format("file:{}", serial.string())});
+  if (execution.has_neighbour) {
+    const auto other = execution.directory / "neighbour.txt";
+    command.insert(command.end(), {"-serial", fmt::format("file:{}", other.string())});
+  }
   const run::Qemu qemu(command, execution.directory / "qemu.txt");
   auto deadline = std::chrono::steady_clock::now() + execution.timeout;
   std::size_t length = 0, rows = 0;

@@ -32,6 +32,7 @@ struct Console {
 struct Execution {
   std::vector<std::string> command;  // QEMU's
   std::filesystem::path directory;   // where console.txt and QEMU's messages go
+  bool has_neighbour = false;        // its console goes to neighbour.txt
   std::chrono::seconds timeout{};
   std::function<void(std::string_view row)> on_row;  // when a row begins
 };

@@ -27,6 +27,8 @@ constexpr char kFlood[] = R"sh(for module in /modules/*; do insmod $module; done
 ifconfig eth0 10.0.0.1 netmask 255.255.255.0 up
 ifconfig eth1 10.0.1.1 netmask 255.255.255.0 up
 arp -i eth0 -s 10.0.0.2 $(cat /sys/class/net/eth1/address)
+sleep 2
+(sleep 2; cat /proc/net/dev /proc/interrupts) &
 run flood /bin/micro flood 10.0.0.2
 )sh";
 

@@ -74,7 +74,7 @@ constexpr std::array kSuites{
           .what = "the operations of micro while a second guest idles, or does its worst",
           .counts = true,
           .guest = Guest::Linux,
-          .text = [](bool) { return "sleep 5\n" + micro_script(false); },
+          .text = [](bool) { return "sleep 8\n" + micro_script(false); },
           .figures = counted_figures,
           .beside_neighbours = true},
 };
