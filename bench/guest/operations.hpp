@@ -31,6 +31,7 @@ inline constexpr std::array kOperations{
     "wbinvd",     // a privileged instruction that does nothing
     "read-cr2",   // the faulting address, once in each page fault
     "write-cr3",  // a switch of address spaces
+    "read-cr3",   // half of a flush of the TLB
     "invlpg",         "cli-sti",
     "popf",  // a PUSHF and a POPF
     "read-cr0",       "rdmsr",
@@ -55,6 +56,7 @@ enum class Operation : std::uint32_t {
   Wbinvd,
   ReadCr2,
   WriteCr3,
+  ReadCr3,
   Invlpg,
   CliSti,
   Popf,

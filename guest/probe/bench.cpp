@@ -37,6 +37,7 @@ void bench_exits() {
   repeat<Operation::Wbinvd>([] { asm volatile("wbinvd" : : : "memory"); });
   repeat<Operation::ReadCr2>([] { (void)read_cr<2>(); });
   repeat<Operation::WriteCr3>([root] { write_cr<3>(root); });
+  repeat<Operation::ReadCr3>([] { (void)read_cr<3>(); });
   repeat<Operation::Invlpg>([] { invalidate(kTestKernelRead); });
   repeat<Operation::CliSti>([] { asm volatile("cli; sti" : : : "memory"); });
   asm volatile("cli");

@@ -72,6 +72,7 @@ static_assert(offsetof(Cpu, vcpu.cr3) == in_cpu(MEZZO_VCPU_CR3));
 static_assert(offsetof(Cpu, vcpu.task_register) == in_cpu(MEZZO_VCPU_TASK_REGISTER));
 static_assert(offsetof(Cpu, vcpu.task_state) == in_cpu(MEZZO_VCPU_TASK_STATE));
 static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr2) == MEZZO_EXIT_READ_CR2);
+static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr3) == MEZZO_EXIT_READ_CR3);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::WriteCr3) == MEZZO_EXIT_WRITE_CR3);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::Invlpg) == MEZZO_EXIT_INVLPG);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::Hypercall) == MEZZO_EXIT_HYPERCALL);

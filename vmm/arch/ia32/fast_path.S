@@ -1,5 +1,5 @@
 // The exits that a kernel makes again and again, answered without the rest of the monitor: a read of CR2
-// (each page fault), a write of CR3 (each switch of processes), INVLPG by a register (each page that is
+// (each page fault), a write of CR3 (each switch of processes), a read of CR3 (each flush of the TLB), INVLPG by a register (each page that is
 // given another right), and the null hypercall. Everything unusual, also every doubt, goes the long way by
 // handle_trap: nothing is changed here before the last check has passed.
 //
@@ -30,12 +30,12 @@
     adcl $0, %ss:(8 * \cause + 4)(%ecx)
 .endm
 
-/* register_of FIRST: ECX, a ModRM byte, becomes the (negative) index of its register in the frame.
-   ESP is not in there. */
-.macro register_of first
+/* register_of FIRST OTHERWISE: ECX, a ModRM byte, becomes the (negative) index of its register in the
+   frame. ESP is not in there. A byte outside of the eight from FIRST on goes to OTHERWISE, less FIRST. */
+.macro register_of first otherwise=slow
     subl $\first, %ecx
     cmpl $8, %ecx
-    jae slow
+    jae \otherwise
     negl %ecx
     cmpl $-4, %ecx
     je slow
@@ -68,7 +68,7 @@ fetch_access:
     cmpw $CR_READ, %ax
     jne not_read
 
-    register_of CR2_REGISTERS
+    register_of CR2_REGISTERS, not_cr2
     movl %edx, EAX(%esp, %ecx, 4)
     exit_count MEZZO_EXIT_READ_CR2
 finish:
@@ -78,6 +78,13 @@ finish:
     addl $4, %esp
 fast_iret:
     iretl
+
+not_cr2:
+    register_of CR3_REGISTERS-CR2_REGISTERS
+    movl %ss:MEZZO_VCPU_CR3, %edx
+    movl %edx, EAX(%esp, %ecx, 4)
+    exit_count MEZZO_EXIT_READ_CR3
+    jmp finish
 
 not_read:
     cmpw $CR_WRITE, %ax

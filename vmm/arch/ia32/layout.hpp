@@ -41,6 +41,7 @@
 
 // status::ExitCause, of the exits that are counted there.
 #define MEZZO_EXIT_READ_CR2 2
+#define MEZZO_EXIT_READ_CR3 4
 #define MEZZO_EXIT_WRITE_CR3 5
 #define MEZZO_EXIT_INVLPG 10
 #define MEZZO_EXIT_HYPERCALL 36
