@@ -224,6 +224,9 @@ function drawTwo() {
       data: operations('two-guests').filter((name) => name !== 'boot').map((operation) =>
         value('two-guests', machine, operation) / value('two-guests', base, operation)),
     })));
+  table('two-table', [['entries into the monitor', ...machines],
+    ...operations('two-guests').map((operation) => [operation, ...machines.map((machine) =>
+      number(figures('two-guests', machine)[operation]?.['monitor entries']))])]);
 }
 
 function drawPublished() {
@@ -251,8 +254,7 @@ function drawSizes() {
   const rows = PAIRS.map((pair) => [pair, result.cells.find((one) => one.machine === pair.virtual && one.monitor)])
     .filter(([, one]) => one)
     .map(([pair, one]) => [pair.name, `${number(one.monitor.loaded / 1024)} KiB`, `${number(one.monitor.memory / 1024)} KiB`]);
-  if (rows.length === 0) return hide('sizes-table');
-  rows.push(['Both take more when they run: Mezzo reserves 1 MiB in all, Xen a heap and tables by the size of memory, which are not counted here.', '', '']);
+  if (rows.length === 0) return hide('sizes');
   table('sizes-table', [['monitor', 'loaded from the image', 'memory of the image'], ...rows]);
 }
 
