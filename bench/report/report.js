@@ -159,7 +159,7 @@ function drawMonitor() {
   table('monitor-table', [['operation', 'instructions of the monitor', 'entries', 'instructions on the bare machine'],
     ...Object.keys(mezzo).map((operation) => [operation, number(mezzo[operation].monitor ?? 0),
       number(mezzo[operation]['monitor entries']), number(value('monitor', 'native', operation))])]);
-  table('published-exits-table', [['published, in time', 'null hypercall', 'ignored privileged instruction', 'source'],
+  table('published-exits-table', [['others', 'null hypercall', 'ignored privileged instruction', 'source'],
     ...published.exits.map((one) => [one.system, one.hypercall, one.ignored, one.source])]);
 }
 
