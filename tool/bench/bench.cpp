@@ -107,7 +107,7 @@ class Run {
   }
 
   [[nodiscard]] bool counts_pages(const Suite& suite) const {
-    return suite.guest == Guest::Linux && !options_.quick;
+    return suite.guest == Guest::Linux && !suite.beside_neighbours && !options_.quick;
   }
 
   static std::optional<Json> recall(const std::filesystem::path& folder, const std::string& key) {
