@@ -55,10 +55,19 @@ function draw(id, height, option) {
   const place = element(id);
   place.style.height = `${height}px`;
   if (!charts.has(id)) charts.set(id, echarts.init(place, null, { renderer: 'svg' }));
-  charts.get(id).setOption({ animation: false, textStyle: { fontFamily: FONT }, ...option });
+  const chart = charts.get(id);
+  chart.setOption({ animation: false, textStyle: { fontFamily: FONT }, ...option });
+  frame(chart);
+}
+// With a view box, paper of any width takes the whole picture.
+function frame(chart) {
+  chart.getDom().querySelector('svg').setAttribute('viewBox', `0 0 ${chart.getWidth()} ${chart.getHeight()}`);
 }
 function fit() {
-  charts.forEach((chart) => chart.resize());
+  charts.forEach((chart) => {
+    chart.resize();
+    frame(chart);
+  });
 }
 
 // Horizontal bars, a group for each category; `limit` cuts the axis, not the label.
@@ -294,5 +303,4 @@ drawPublished();
 drawSizes();
 drawMethod();
 addEventListener('resize', fit);
-addEventListener('beforeprint', fit);
 document.body.dataset.charts = charts.size;
