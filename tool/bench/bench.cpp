@@ -172,6 +172,10 @@ Json measure(const Options& options) {
       }
     }
   }
+  if (result["cells"].empty() && result["missing"].empty()) {
+    throw UserError("none of the chosen suites runs on a chosen machine",
+                    "What runs where, says: mezzo bench --list");
+  }
   base::write_file(options.directory / "result.json", result.dump(2) + "\n");
   base::write_file(options.directory / "report.html", report_of(result, options.report));
   return result;

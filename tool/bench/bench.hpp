@@ -23,7 +23,8 @@ struct Options {
 };
 
 // Measures and writes result.json and report.html into the directory. Progress on stderr. What
-// cannot be measured is said, and named in the result; the rest is measured. Throws Interrupted.
+// cannot be measured is said, and named in the result; the rest is measured. Throws Interrupted,
+// and UserError if nothing of what is chosen runs anywhere.
 Json measure(const Options& options);
 
 }  // namespace mezzo::bench

@@ -29,7 +29,11 @@ struct Options {
 int list() {
   fmt::print("Suites (--suite):\n");
   for (const bench::Suite& suite : bench::suites()) {
-    fmt::print("  {:<14}{}\n", suite.name, suite.what);
+    fmt::print("  {:<14}{}\n  {:<14}on", suite.name, suite.what, "");
+    for (const bench::Machine& machine : bench::machines()) {
+      if (suite.runs_on(machine)) fmt::print(" {}", machine.name);
+    }
+    fmt::print("\n");
   }
   fmt::print("Machines (--machine):\n");
   for (const bench::Machine& machine : bench::machines()) {
