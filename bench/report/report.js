@@ -9,9 +9,13 @@ const OURS = '#0f6fc6';
 const PEER = '#d9772b';
 const GREY = '#9aa5b1';
 const FONT = 'system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
+// `withoutExit`: the sensitive instructions that the processor executes where the system's kernel runs (ring 1 with
+// its I/O privilege, or ring 3 without).
 const PAIRS = [
-  { virtual: 'mezzo', native: 'native', name: 'Mezzo (i386)', color: OURS },
-  { virtual: 'xen', native: 'native-amd64', name: 'Xen PV dom0 (amd64)', color: PEER },
+  { virtual: 'mezzo', native: 'native', name: 'Mezzo (i386)', color: OURS,
+    withoutExit: ['cli', 'sti', 'pushf', 'popf', 'iret', 'sysenter', 'int'] },
+  { virtual: 'xen', native: 'native-amd64', name: 'Xen PV dom0 (amd64)', color: PEER,
+    withoutExit: ['pushf', 'popf', 'iret', 'sysenter', 'int'] },
 ];
 
 const element = (id) => document.getElementById(id);
@@ -139,10 +143,6 @@ function drawParts() {
   });
 }
 
-// What the processor executes in ring 1 or reaches without the monitor; a PV guest never executes the
-// rest.
-const WITHOUT_EXIT = ['cli', 'sti', 'pushf', 'popf', 'iret', 'sysenter', 'int'];
-
 function drawExits() {
   const systems = PAIRS.filter((pair) => cell('micro', pair.virtual));
   if (systems.length === 0) return hide('exits-section');
@@ -153,7 +153,7 @@ function drawExits() {
       const of = figures('micro', pair.virtual)[operation];
       if (!of) continue;
       const causes = (leaves) => Object.entries(of['of the kernel'] ?? {})
-        .filter(([cause, count]) => WITHOUT_EXIT.includes(cause) !== leaves && count >= 0.005)
+        .filter(([cause, count]) => pair.withoutExit.includes(cause) !== leaves && count >= 0.005)
         .map(([cause, count]) => `${cause === 'syscall' ? 'hypercall' : cause} ${number(count)}`).join(', ');
       rows.push([operation, pair.virtual, number(of['monitor entries']), number(of['root switches']),
         number(of['pages after root switches']), number(of.monitor ?? 0), causes(true), causes(false)]);
@@ -224,17 +224,17 @@ function prepareModel() {
 }
 
 function drawTwo() {
-  const machines = result.cells.filter((one) => one.suite === 'two-guests').map((one) => one.machine);
-  const base = machines[0];
-  if (machines.length < 2) return hide('two-section');
+  const base = 'beside-idle';
+  const others = result.cells.filter((one) => one.suite === 'two-guests' && one.machine !== base).map((one) => one.machine);
+  if (others.length === 0 || !cell('two-guests', base)) return hide('two-section');
   bars('two-chart', `Instructions, against ${base}`, operations('two-guests').filter((name) => name !== 'boot'),
-    machines.slice(1).map((machine, index) => ({
+    others.map((machine, index) => ({
       name: machine, color: [OURS, PEER, GREY, '#7fb77e'][index % 4],
       data: operations('two-guests').filter((name) => name !== 'boot').map((operation) =>
         value('two-guests', machine, operation) / value('two-guests', base, operation)),
     })));
-  table('two-table', [['entries into the monitor', ...machines],
-    ...operations('two-guests').map((operation) => [operation, ...machines.map((machine) =>
+  table('two-table', [['entries into the monitor', base, ...others],
+    ...operations('two-guests').map((operation) => [operation, ...[base, ...others].map((machine) =>
       number(figures('two-guests', machine)[operation]?.['monitor entries']))])]);
 }
 

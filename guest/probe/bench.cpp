@@ -32,8 +32,8 @@ void null_hypercall() {
 
 void bench_exits() {
   print("@begin monitor\n");
-  if (under_monitor()) null_hypercall();
   const u32 root = read_cr<3>();
+  if (under_monitor()) null_hypercall();
   repeat<Operation::Wbinvd>([] { asm volatile("wbinvd" : : : "memory"); });
   repeat<Operation::ReadCr2>([] { (void)read_cr<2>(); });
   repeat<Operation::WriteCr3>([root] { write_cr<3>(root); });

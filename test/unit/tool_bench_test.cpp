@@ -156,6 +156,20 @@ TEST(BenchCompare, MoreEntriesAreARegressionOtherPartsAreNot) {
   EXPECT_EQ(compare(with("kernel", 1), with("kernel", 2), 1).regressions, 0);
 }
 
+TEST(BenchCompare, AnOperationMayHaveASlashInItsName) {
+  const auto with = [](int value) {
+    Json changed = result(100, 1000);
+    changed["cells"][1]["figures"]["context switch 2p/0k"] = {{"instructions", value}};
+    return changed;
+  };
+  EXPECT_EQ(compare(with(1000), with(1100), 1).regressions, 1);
+}
+
+TEST(BenchResult, AnErrorMayHaveBytesOfAGuestInIt) {
+  const Json broken = {{"missing", {{{"why", "it said \xff"}}}}};
+  EXPECT_TRUE(Json::accept(text_of(broken)));
+}
+
 TEST(BenchTable, NamesWhatOnlyOneMachineHas) {
   Json both = result(200, 202);
   both["cells"][1]["figures"]["null-hypercall"] = {{"instructions", 15}};
@@ -209,7 +223,10 @@ TEST_F(BenchReport, HasEverythingInItAndEndsNoScriptTooSoon) {
   base::write_file(parts_.folder / "published.json", R"({"x": "</script>"})");
   base::write_file(parts_.folder / "report.js", "draw()");
   EXPECT_EQ(report_of({{"why", "</script>"}}, parts_),
-            R"(<a>charts(/*@report*/)<b>{"why":"<\/script>"}<c>{"x": "<\/script>"}<d>draw()<e>)");
+            R"(<a>charts(/*@report*/)<b>{
+  "why": "<\/script>"
+}
+<c>{"x": "<\/script>"}<d>draw()<e>)");
 }
 
 TEST_F(BenchReport, APartThatIsMissingIsNamed) {

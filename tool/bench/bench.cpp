@@ -9,7 +9,6 @@
 #include "base/file.hpp"
 #include "base/sha256.hpp"
 #include "bench/counts.hpp"
-#include "bench/report.hpp"
 #include "loader/kernel.hpp"
 #include "mezzo_build.hpp"
 #include "run/qemu.hpp"
@@ -17,6 +16,9 @@
 namespace mezzo::bench {
 
 namespace {
+
+// Raised whenever the way changes in which output becomes figures: what is kept is measured anew.
+constexpr int kFigures = 1;
 
 bool chosen(const std::vector<std::string>& names, std::string_view name) {
   return names.empty() || std::ranges::find(names, name) != names.end();
@@ -77,7 +79,7 @@ class Run {
     const Boot boot = prepare(machine, {suite.guest, suite.text(options_.quick)}, sources);
     const auto folder =
         options_.directory / "cells" / fmt::format("{}-{}", suite.name, machine.name);
-    const std::string key = key_of(suite, boot, sources);
+    const std::string key = key_of(suite, machine, boot, sources);
     if (const auto kept = recall(folder, key)) {
       fmt::print(stderr, "mezzo: {} on {}: measured before\n", suite.name, machine.name);
       return *kept;
@@ -86,14 +88,24 @@ class Run {
     cell["command"] = command_of(boot, sources);
     if (!boot.monitor.empty()) cell["monitor"] = size_of(boot.monitor);
     cell["key"] = key;
-    base::write_file(folder / "cell.json", cell.dump(2) + "\n");
+    base::write_file(folder / "cell.json", text_of(cell));
     return cell;
   }
 
  private:
+  // A neighbour that has not begun its load, or has ended it, is no neighbour.
+  static void check_neighbour(const std::filesystem::path& console) {
+    const base::Bytes text = base::read_file(console);
+    const Console said = parse_console({reinterpret_cast<const char*>(text.data()), text.size()});
+    if (!said.rows.empty() && said.rows.back().status < 0) return;
+    throw UserError("the neighbour did not do what it should",
+                    fmt::format("Its console is {}.", console.string()));
+  }
+
   // What a figure depends on: equal keys, equal figures.
-  std::string key_of(const Suite& suite, const Boot& boot, const Sources& sources) const {
-    std::string text = fmt::format("{} {} {}\n{}", kSchema, boot.qemu, suite.name,
+  std::string key_of(const Suite& suite, const Machine& machine, const Boot& boot,
+                     const Sources& sources) const {
+    std::string text = fmt::format("{} {} {} {}\n{}", kSchema, kFigures, boot.qemu, suite.name,
                                    command_of(boot, sources).dump());
     text += parts_of(boot).dump();
     for (const std::string& argument : boot.command) {
@@ -101,6 +113,7 @@ class Run {
     }
     if (suite.counts) {
       text += base::sha256(base::read_file(plugin_of(boot)));
+      text += domains_of(machine, suite.guest);
       text += counts_pages(suite) ? " pages" : "";
     }
     return digest(text);
@@ -136,6 +149,7 @@ class Run {
       execution.command.insert(execution.command.end(), {"-plugin", plugin});
     }
     const Console console = execute(execution);
+    if (machine.neighbour != nullptr) check_neighbour(folder / "neighbour.txt");
     const Json figures = suite.figures(console, suite.counts ? read_counts(counts) : Json());
     return {{"suite", suite.name},      {"machine", machine.name}, {"qemu", boot.qemu},
             {"kernel", console.kernel}, {"parts", parts_of(boot)}, {"command", nullptr},
@@ -143,7 +157,10 @@ class Run {
   }
 
   [[nodiscard]] std::filesystem::path plugin_of(const Boot& boot) const {
-    return options_.plugins / fmt::format("mezzo-count-v{}.so", boot.plugin_api);
+    auto plugin = options_.plugins / fmt::format("mezzo-count-v{}.so", boot.plugin_api);
+    if (std::filesystem::exists(plugin)) return plugin;
+    throw UserError(fmt::format("the counting plugin {} is not built", plugin.string()),
+                    "Start the benchmark by ./mezzo bench, which builds what it needs.");
   }
 
   const Options& options_;
@@ -176,8 +193,7 @@ Json measure(const Options& options) {
     throw UserError("none of the chosen suites runs on a chosen machine",
                     "What runs where, says: mezzo bench --list");
   }
-  base::write_file(options.directory / "result.json", result.dump(2) + "\n");
-  base::write_file(options.directory / "report.html", report_of(result, options.report));
+  base::write_file(options.directory / "result.json", text_of(result));
   return result;
 }
 

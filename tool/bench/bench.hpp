@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "bench/report.hpp"
 #include "bench/result.hpp"
 
 namespace mezzo::bench {
@@ -18,11 +17,10 @@ struct Options {
   std::filesystem::path directory;  // of results
   std::chrono::seconds timeout{};   // without a word from a guest
   std::filesystem::path plugins;    // the folder of the counting plugins
-  ReportParts report;
   Sources sources;
 };
 
-// Measures and writes result.json and report.html into the directory. Progress on stderr. What
+// Measures and writes result.json into the directory. Progress on stderr. What
 // cannot be measured is said, and named in the result; the rest is measured. Throws Interrupted,
 // and UserError if nothing of what is chosen runs anywhere.
 Json measure(const Options& options);

@@ -34,11 +34,14 @@ constexpr char kAmd64Xen[] =
 // The probe runs at low addresses, on a bare machine as on the monitor.
 constexpr char kProbe[] =
     "domain kernel 0 ffbfffff\n"
+    "domain monitor ffc00000 ffffffff\n";
+constexpr char kProbeMezzo[] =
+    "domain kernel 0 ffbfffff\n"
     "domain monitor ffc00000 ffffffff\n"
     "traps kernel\n";
 
 const char* table_for(const Machine& machine, Guest guest) {
-  if (guest == Guest::Probe) return kProbe;
+  if (guest == Guest::Probe) return machine.host == Host::Bare ? kProbe : kProbeMezzo;
   const bool amd64 = machine.architecture == std::string_view("amd64");
   switch (machine.host) {
     case Host::Mezzo:
@@ -95,16 +98,14 @@ Json figures_of(const Json& counts, const Json& region) {
 
 }  // namespace
 
+std::string domains_of(const Machine& machine, Guest guest) { return table_for(machine, guest); }
+
 std::string plugin_argument(const Machine& machine, Guest guest,
                             const std::filesystem::path& plugin,
                             const std::filesystem::path& folder,
                             const std::filesystem::path& counts, bool pages) {
-  if (!std::filesystem::exists(plugin)) {
-    throw UserError(fmt::format("the counting plugin {} is not built", plugin.string()),
-                    "Start the benchmark by ./mezzo bench, which builds what it needs.");
-  }
   const auto domains = folder / "domains.txt";
-  base::write_file(domains, std::string_view(table_for(machine, guest)));
+  base::write_file(domains, domains_of(machine, guest));
   std::error_code absent;
   std::filesystem::remove(counts, absent);
   return fmt::format("file={},domains={},out={}{}", plugin.string(), domains.string(),

@@ -8,9 +8,12 @@
 
 namespace mezzo::bench {
 
+// What addresses mean on `machine` when it runs `guest` (bench/plugin/table.hpp).
+[[nodiscard]] std::string domains_of(const Machine& machine, Guest guest);
+
 // QEMU's -plugin argument. `pages`: count pages touched between root switches too, which is slow.
 // Writes the machine's table of domains into `folder`; the counts go to
-// the file `counts`. Throws UserError if the plugin is not built.
+// the file `counts`.
 [[nodiscard]] std::string plugin_argument(const Machine& machine, Guest guest,
                                           const std::filesystem::path& plugin,
                                           const std::filesystem::path& folder,

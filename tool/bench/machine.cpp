@@ -18,9 +18,10 @@ namespace mezzo::bench {
 
 namespace {
 
-// The neighbours' scripts. The flood stays in the machine: one of two network cards on a hub sends
-// to the other, so that it comes at the same virtual time in each run.
-constexpr char kIdle[] = "true\n";
+// The neighbours' scripts. The row that never ends is what a neighbour does; without, it does
+// nothing. The flood stays in the machine: one of two network cards on a hub sends to the other, so
+// that it comes at the same virtual time in each run.
+constexpr char kIdle[] = "run idle sleep 1000000\n";
 constexpr char kHog[] = "run hog /bin/micro hog\n";
 constexpr char kStorm[] = "run storm /bin/micro storm\n";
 constexpr char kFlood[] = R"sh(for module in /modules/*; do insmod $module; done
@@ -28,8 +29,10 @@ ifconfig eth0 10.0.0.1 netmask 255.255.255.0 up
 ifconfig eth1 10.0.1.1 netmask 255.255.255.0 up
 arp -i eth0 -s 10.0.0.2 $(cat /sys/class/net/eth1/address)
 sleep 2
-(sleep 2; cat /proc/net/dev /proc/interrupts) &
-run flood /bin/micro flood 10.0.0.2
+/bin/micro flood 10.0.0.2 &
+sleep 2
+cat /proc/net/dev /proc/interrupts
+[ $(cat /sys/class/net/eth1/statistics/rx_packets) -gt 1000 ] && run flood sleep 1000000
 )sh";
 
 constexpr std::array kMachines{

@@ -5,12 +5,13 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "bench/result.hpp"
 
 namespace mezzo::bench {
 
 namespace {
 
-std::string text_of(const std::filesystem::path& file) {
+std::string content_of(const std::filesystem::path& file) {
   const base::Bytes bytes = base::read_file(file);
   return {bytes.begin(), bytes.end()};
 }
@@ -39,11 +40,11 @@ std::string report_of(const Json& result, const ReportParts& parts) {
     throw UserError(fmt::format("the chart library {} is missing", parts.echarts.string()),
                     "Start the benchmark by ./mezzo bench, which fetches what it needs.");
   }
-  std::string page = text_of(parts.folder / "report.html");
-  put(page, "result", for_script(result.dump()));
-  put(page, "published", for_script(text_of(parts.folder / "published.json")));
-  put(page, "report", text_of(parts.folder / "report.js"));
-  put(page, "echarts", text_of(parts.echarts));
+  std::string page = content_of(parts.folder / "report.html");
+  put(page, "result", for_script(text_of(result)));
+  put(page, "published", for_script(content_of(parts.folder / "published.json")));
+  put(page, "report", content_of(parts.folder / "report.js"));
+  put(page, "echarts", content_of(parts.echarts));
   return page;
 }
 

@@ -63,21 +63,35 @@ void add_suite(std::string& text, const Json& result, const Suite& suite) {
   }
 }
 
-// Calls `visit(name, value)` for each number in `json`, named by its path.
+// Calls `visit(name, then, now)` for each number that both have, named by its keys.
 template <class Visit>
-void each_number(const Json& json, const std::string& path, const Visit& visit) {
-  if (json.is_number()) return visit(path, json.get<double>());
-  if (!json.is_object()) return;
-  for (const auto& [key, value] : json.items()) each_number(value, path + "/" + key, visit);
+void each_pair(const Json& then, const Json& now, const std::string& name, const Visit& visit) {
+  if (then.is_number() && now.is_number()) {
+    return visit(name, then.get<double>(), now.get<double>());
+  }
+  if (!then.is_object() || !now.is_object()) return;
+  for (const auto& [key, value] : now.items()) {
+    if (then.contains(key)) each_pair(then[key], value, name + ": " + key, visit);
+  }
+}
+
+bool is_mezzo(std::string_view name) {
+  return std::ranges::any_of(machines(), [&](const Machine& machine) {
+    return machine.host == Host::Mezzo && name == machine.name;
+  });
 }
 
 // What more of is a regression. Other parts of an operation are not: they move with the guest's
 // timer, which strikes elsewhere as soon as the monitor is an instruction longer.
-bool is_guarded(std::string_view path) {
-  return path.ends_with("/instructions") || path.ends_with("/monitor entries");
+bool is_guarded(std::string_view name) {
+  return name.ends_with(": instructions") || name.ends_with(": monitor entries");
 }
 
 }  // namespace
+
+std::string text_of(const Json& result) {
+  return result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 Json read_result(const std::filesystem::path& path) {
   const base::Bytes bytes = base::read_file(path);
@@ -122,16 +136,13 @@ Comparison compare(const Json& earlier, const Json& later, double threshold) {
     const std::string suite = cell["suite"], machine = cell["machine"];
     const Json* const before = cell_of(earlier, suite, machine);
     if (before == nullptr) continue;
-    each_number(cell["figures"], "", [&](const std::string& path, double now) {
-      const Json::json_pointer pointer(path);
-      if (!before->contains(pointer) || !(*before)[pointer].is_number()) return;
-      const double then = (*before)[pointer].get<double>();
+    each_pair(*before, cell["figures"], "", [&](const std::string& name, double then, double now) {
       if (then == now) return;
       const double change = then == 0 ? kPercent : (now / then - 1) * kPercent;
-      const bool regression = machine == "mezzo" && is_guarded(path) && change > threshold;
+      const bool regression = is_mezzo(machine) && is_guarded(name) && change > threshold;
       comparison.regressions += regression ? 1 : 0;
       comparison.text +=
-          fmt::format("{:<8}{:<14}{:<44}{:>14}{:>14}{:>+9.2f}%{}\n", suite, machine, path.substr(1),
+          fmt::format("{:<8}{:<14}{:<44}{:>14}{:>14}{:>+9.2f}%{}\n", suite, machine, name.substr(2),
                       number(then), number(now), change, regression ? "  more than before" : "");
     });
   }

@@ -1,4 +1,4 @@
-// The benchmark's result: one JSON object (doc/bench-schema.md) with a cell for each suite and
+// The benchmark's result: one JSON object (doc/benchmark.md) with a cell for each suite and
 // machine. It has no times and no paths of the run, so two runs of the same thing give the same
 // bytes.
 #pragma once
@@ -26,6 +26,9 @@ inline constexpr int kSchema = 1;
 
 // The result as a table for a terminal: instructions of each operation, ratios to native.
 [[nodiscard]] std::string table_of(const Json& result);
+
+// As JSON. What a guest said, of which an error tells the end, need not be UTF-8.
+[[nodiscard]] std::string text_of(const Json& result);
 
 struct Comparison {
   std::string text;     // what differs, one line each; empty: nothing

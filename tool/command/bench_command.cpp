@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "bench/bench.hpp"
+#include "bench/report.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
 
@@ -81,7 +82,6 @@ int measure(const Options& options) {
   bench_options.directory = options.output.empty()
                                 ? build_directory() / "bench" / (options.quick ? "quick" : "full")
                                 : std::filesystem::absolute(options.output);
-  bench_options.report = report_parts();
   bench_options.plugins = build_directory() / "bench" / "plugin";
   bench_options.sources = {.cache = base::cache_directory(),
                            .build = build_directory(),
@@ -90,9 +90,11 @@ int measure(const Options& options) {
                            .refresh = options.refresh,
                            .progress = show_progress()};
   const bench::Json result = bench::measure(bench_options);
-  fmt::print("{}\nThe result is {}, to look at: {}.\n", bench::table_of(result),
-             (bench_options.directory / "result.json").string(),
-             (bench_options.directory / "report.html").string());
+  fmt::print("{}\nThe result is {}.\n", bench::table_of(result),
+             (bench_options.directory / "result.json").string());
+  const auto page = bench_options.directory / "report.html";
+  base::write_file(page, bench::report_of(result, report_parts()));
+  fmt::print("To look at: {}.\n", page.string());
   if (const std::size_t missing = result["missing"].size(); missing > 0) {
     throw UserError(fmt::format("{} of {} parts were not measured; why is said above", missing,
                                 missing + result["cells"].size()),
@@ -118,9 +120,12 @@ void add_bench_command(CLI::App& app, Action& action) {
   command->add_option("--machine", options->machines, "only on this machine")
       ->type_name("NAME")
       ->check(CLI::IsMember(names(bench::machines())));
-  command->add_flag("--quick", options->quick, "fewer operations of each suite");
+  command->add_flag("--quick", options->quick, "fewer rows of lmbench, no count of pages");
   command->add_flag("--list", options->list, "say which suites and machines there are");
-  command->add_option("--output", options->output, "where results go")->type_name("FOLDER");
+  command
+      ->add_option("--output", options->output,
+                   "where results go (default: in the build folder; the last run's are replaced)")
+      ->type_name("FOLDER");
   command->add_option("--timeout", options->timeout, "give up on a guest silent for so long")
       ->type_name("SECONDS")
       ->check(CLI::PositiveNumber);

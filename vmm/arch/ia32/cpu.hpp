@@ -69,7 +69,6 @@ static_assert(offsetof(Cpu, fast.root_first) == in_cpu(MEZZO_FAST_ROOT_FIRST));
 static_assert(offsetof(Cpu, fast.root_bytes) == in_cpu(MEZZO_FAST_ROOT_BYTES));
 static_assert(offsetof(Cpu, fast.directory_entry) == in_cpu(MEZZO_FAST_DIRECTORY_ENTRY));
 static_assert(offsetof(Cpu, vcpu.cr3) == in_cpu(MEZZO_VCPU_CR3));
-static_assert(offsetof(Cpu, vcpu.task_register) == in_cpu(MEZZO_VCPU_TASK_REGISTER));
 static_assert(offsetof(Cpu, vcpu.task_state) == in_cpu(MEZZO_VCPU_TASK_STATE));
 static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr2) == MEZZO_EXIT_READ_CR2);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr3) == MEZZO_EXIT_READ_CR3);

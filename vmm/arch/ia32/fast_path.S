@@ -61,7 +61,6 @@ general_protection:
     lidt %ss:MEZZO_FAST_MONITOR_IDT
 fetch_access:
     movl %ss:(%ecx), %eax
-    lidt %ss:MEZZO_FAST_GUEST_IDT
     movl %eax, %ecx
     shrl $16, %ecx
     movzbl %cl, %ecx
@@ -72,6 +71,7 @@ fetch_access:
     movl %edx, EAX(%esp, %ecx, 4)
     exit_count MEZZO_EXIT_READ_CR2
 finish:
+    lidt %ss:MEZZO_FAST_GUEST_IDT
     addl $3, EIP(%esp)
     andl $~0x10000, EFLAGS(%esp)        /* RF */
     popal
@@ -92,27 +92,23 @@ not_read:
     register_of CR3_REGISTERS
     movl EAX(%esp, %ecx, 4), %esi       /* the new root */
 
-    /* Has the guest moved its stack for entries from user mode? Then C++ takes it over. */
-    cmpw $0, %ss:MEZZO_VCPU_TASK_REGISTER
-    je 1f
+    /* Has the guest moved its stack for entries from user mode? Then C++ takes it over. (Before LTR these are
+       two words at address 0, which at worst send a guest the long way.) */
     movl %ss:MEZZO_VCPU_TASK_STATE, %ecx
     cmpl $(MEZZO_WINDOW - 12), %ecx
     ja slow
-    lidt %ss:MEZZO_FAST_MONITOR_IDT
 esp0_access:
     movl %ss:4(%ecx), %eax
-ss0_access:
-    movl %ss:8(%ecx), %ecx
-    lidt %ss:MEZZO_FAST_GUEST_IDT
-    orl $1, %ecx
-    movzwl %cx, %ecx
     cmpl %ss:MEZZO_TASK_STATE_ESP1, %eax
     jne slow
-    cmpl %ss:MEZZO_TASK_STATE_SS1, %ecx
-    jne slow
+ss0_access:
+    movl %ss:8(%ecx), %ecx
+    xorl %ss:MEZZO_TASK_STATE_SS1, %ecx
+    testl $0xfffc, %ecx                 /* less the privilege */
+    jnz slow
 
     /* A directory in the partition's largest piece, whose last entry is the monitor's. */
-1:  movl %esi, %edi
+    movl %esi, %edi
     andl $-PAGE, %edi
     movl %edi, %ecx
     subl %ss:MEZZO_FAST_ROOT_FIRST, %ecx
@@ -153,6 +149,8 @@ hypercall:
     jnz slow_hypercall
     cmpl $(STACK_TOP - 20), %esp        /* from ring 1 */
     jne slow_hypercall
+    cmpw $0, %ss:MEZZO_FAST_CODE
+    je slow_hypercall
     cmpb $0, %ss:MEZZO_FAST_NMI_PENDING
     jne slow_hypercall
     pushl %ecx
@@ -168,8 +166,8 @@ slow_hypercall:
 /* The guest's page was not there, though it has just run on it: CR2 is the guest's again. */
 access_refused:
     movl %edx, %cr2
-    lidt %ss:MEZZO_FAST_GUEST_IDT
 slow:
+    lidt %ss:MEZZO_FAST_GUEST_IDT
     popal
 slow_without_registers:
     pushl $13

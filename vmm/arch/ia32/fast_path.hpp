@@ -12,8 +12,9 @@ struct FastPath {
   TableRegister guest_idt, monitor_idt;
   // An NMI hit the monitor itself; looked at before the guest goes on.
   volatile bool nmi_pending;
-  // The code segment of the guest's kernel, if it is flat and the guest has paging on; else 0, and
-  // no exit is fast. A selector, because a descriptor in use stays what it was when it was loaded.
+  // The code segment of the guest's kernel, if it is flat, the guest has paging on and there is a
+  // heartbeat; else 0, and no exit is fast. A selector, because a descriptor in use stays what it
+  // was when it was loaded.
   std::uint16_t code;
   std::uint16_t data;   // the data segment that the kernel had then, if it is flat; else 0
   std::uint32_t exits;  // address of the partition's counters

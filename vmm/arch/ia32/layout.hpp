@@ -36,7 +36,6 @@
 #define MEZZO_FAST_DIRECTORY_ENTRY (MEZZO_FAST + 32)
 #define MEZZO_VCPU (MEZZO_FAST + 36)
 #define MEZZO_VCPU_CR3 (MEZZO_VCPU + 4)
-#define MEZZO_VCPU_TASK_REGISTER (MEZZO_VCPU + 34)
 #define MEZZO_VCPU_TASK_STATE (MEZZO_VCPU + 40)
 
 // status::ExitCause, of the exits that are counted there.

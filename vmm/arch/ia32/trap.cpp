@@ -52,6 +52,8 @@ void allow_fast_path(Exit& exit, Op op) {
   const Frame& frame = exit.context.frame;
   FastPath& fast = exit.cpu.fast;
   if (op == Op::Lgdt || op == Op::Lldt || !exit.cpu.vcpu.paging()) fast.code = fast.data = 0;
+  // Without a heartbeat every exit looks for a command.
+  if (!has_heartbeat) return;
   if (op != Op::MovFromCr && op != Op::MovToCr) return;
   if (!exit.cpu.vcpu.paging() || frame.ring() != 1) return;
   const auto flat = [&](std::uint32_t selector) {
