@@ -4,28 +4,22 @@
 
 #include <gtest/gtest.h>
 
-#include "support/fake_guest.hpp"
+#include "support/execute.hpp"
 
 namespace mezzo::ia32 {
 namespace {
 
 using test::FakeGuest;
 using test::FakeMachine;
+using test::kNotPresent;
+using test::kPageFault;
+using test::kProtection;
+using test::raises;
 using Kind = Verdict::Kind;
 
 constexpr std::uint32_t kOperand = 0x9100;
-constexpr std::uint8_t kNotPresent = 11, kProtection = 13, kPageFault = 14;
 constexpr Descriptor kRing0Code{0x0000ffff, 0x00cf9a00}, kRing0Data{0x0000ffff, 0x00cf9200};
 constexpr Descriptor kCallGate{0x00080000, 0x0000ec00};
-
-testing::AssertionResult raises(const Verdict& verdict, std::uint8_t vector, std::uint32_t error) {
-  if (verdict.kind == Kind::Inject && verdict.vector == vector && verdict.error_code == error &&
-      !verdict.software) {
-    return testing::AssertionSuccess();
-  }
-  return testing::AssertionFailure() << "kind " << static_cast<int>(verdict.kind) << ", vector "
-                                     << int{verdict.vector} << ", error " << verdict.error_code;
-}
 
 // Executes LGDT or LIDT with its operand in memory.
 Verdict load(FakeGuest& guest, bool idt, std::uint32_t base, std::uint16_t limit,

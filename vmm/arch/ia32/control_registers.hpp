@@ -7,7 +7,7 @@
 namespace mezzo::ia32 {
 
 // `detail` of StopReason::Unsupported.
-enum class Unsupported : std::uint32_t { Pae = 1, LongMode = 2, PagingOffAgain = 3, LargeGdt = 4 };
+enum class Unsupported : std::uint32_t { Pae = 1, LongMode = 2, LargeGdt = 3 };
 
 [[nodiscard]] constexpr Verdict unsupported(Unsupported what) {
   return Verdict::stop(status::StopReason::Unsupported, static_cast<std::uint32_t>(what));

@@ -103,13 +103,12 @@ static_assert(sizeof(Descriptor) == 8);
 
 // What a guest's GDT or LDT entry becomes in a table that the processor uses.
 //   - Code and data of DPL 0 get DPL 1, present or not; Accessed is preset, so that the processor
-//   does
-//     not write to the table.
+//     does not write to the table.
 //   - Their limit is cut so that they end below the monitor's window; one that lies in the window
-//   from
-//     its first byte on becomes null. Left alone are segments that wrap at 4 GiB (per-CPU data, TLS
-//     with negative offsets, espfix) and expand-down ones, because cutting would break their legal
-//     uses: through those a hostile kernel, not an accident, can reach the window. See doc/.
+//     from its first byte on becomes null. Left alone are segments that wrap at 4 GiB (per-CPU
+//     data, TLS with negative offsets) and expand-down ones, because cutting would break
+//     their legal uses: through those a hostile kernel, not an accident, can reach the window. See
+//     doc/.
 //   - Gates and reserved types become null.
 //   - LDT and TSS descriptors stay, because LLDT and LTR, which the monitor emulates, want to find
 //     them; but a TSS gets DPL 0, so that no far jump from ring 1 or 3 can switch to it.
