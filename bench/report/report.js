@@ -262,9 +262,10 @@ function drawSizes() {
       [one.system, number(one.one), number(one.two), one.guest, one.source ?? 'this repository: kernels come from Debian’s packages'])]);
   const rows = PAIRS.map((pair) => [pair, result.cells.find((one) => one.machine === pair.virtual && one.monitor)])
     .filter(([, one]) => one)
-    .map(([pair, one]) => [pair.name, `${number(one.monitor.loaded / 1024)} KiB`, `${number(one.monitor.memory / 1024)} KiB`]);
+    .map(([pair, one]) => [pair.name, `${number(one.monitor.loaded / 1024)} KiB`, `${number(one.monitor.memory / 1024)} KiB`,
+      published.running[pair.virtual]]);
   if (rows.length === 0) return hide('sizes');
-  table('sizes-table', [['monitor', 'loaded from the image', 'memory of the image'], ...rows]);
+  table('sizes-table', [['monitor', 'loaded from the image', 'memory of the image', 'taken when it runs'], ...rows]);
 }
 
 function drawHead() {
