@@ -40,20 +40,6 @@ constexpr char kProbeMezzo[] =
     "domain monitor ffc00000 ffffffff\n"
     "traps kernel\n";
 
-const char* table_for(const Machine& machine, Guest guest) {
-  if (guest == Guest::Probe) return machine.host == Host::Bare ? kProbe : kProbeMezzo;
-  const bool amd64 = machine.architecture == std::string_view("amd64");
-  switch (machine.host) {
-    case Host::Mezzo:
-      return kIa32Mezzo;
-    case Host::Xen:
-      return kAmd64Xen;
-    case Host::Bare:
-      break;
-  }
-  return amd64 ? kAmd64 : kIa32;
-}
-
 // The figures of one region on one processor.
 Json figures_of(const Json& counts, const Json& region) {
   const Json& domains = counts["domains"];
@@ -98,7 +84,19 @@ Json figures_of(const Json& counts, const Json& region) {
 
 }  // namespace
 
-std::string domains_of(const Machine& machine, Guest guest) { return table_for(machine, guest); }
+std::string domains_of(const Machine& machine, Guest guest) {
+  if (guest == Guest::Probe) return machine.host == Host::Bare ? kProbe : kProbeMezzo;
+  const bool amd64 = machine.architecture == std::string_view("amd64");
+  switch (machine.host) {
+    case Host::Mezzo:
+      return kIa32Mezzo;
+    case Host::Xen:
+      return kAmd64Xen;
+    case Host::Bare:
+      break;
+  }
+  return amd64 ? kAmd64 : kIa32;
+}
 
 std::string plugin_argument(const Machine& machine, Guest guest,
                             const std::filesystem::path& plugin,
