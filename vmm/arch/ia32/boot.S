@@ -1,7 +1,7 @@
 // From the boot loader to C++: the multiboot header, the first page tables, and the start-up code of
 // the other processors. Everything runs in ring 0 with interrupts off. Not responsible for anything
 // after the jump to monitor_main() and cpu_main().
-#include "arch/ia32/layout.hpp"
+#include "arch/ia32/layout.h"
 
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 0x00000003 /* modules page-aligned, memory map wanted */

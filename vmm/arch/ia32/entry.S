@@ -4,7 +4,7 @@
 // On entry the processor has switched to this CPU's stack (from ring 1 or 3) or stayed on it (from ring 0:
 // an NMI, or a fault at an address in the fix-up table). Only DS and ES are saved and loaded: the
 // monitor never uses FS and GS. Frame layout: struct Frame in registers.hpp.
-#include "arch/ia32/layout.hpp"
+#include "arch/ia32/layout.h"
 
 /* Vectors for which the processor itself pushes an error code (SDM volume 3, table 6-1). */
 .macro vector_stub vector

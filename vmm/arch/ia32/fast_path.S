@@ -5,7 +5,7 @@
 //
 // What it decides on is in struct FastPath (fast_path.hpp). These exits are counted, but not traced; DS
 // and ES stay the guest's, so each access names SS, which the processor loaded with the monitor's.
-#include "arch/ia32/layout.hpp"
+#include "arch/ia32/layout.h"
 
     .set STACK_TOP, MEZZO_CPU_AREA + MEZZO_STACK_SIZE
     .set CR_READ, 0x200f                /* MOV r32, CRn: 0f 20 /n, in memory order */

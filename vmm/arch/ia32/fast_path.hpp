@@ -1,5 +1,5 @@
 // What fast_path.S decides on: kept up to date by C++, read by assembly at fixed addresses
-// (layout.hpp).
+// (layout.h).
 #pragma once
 
 #include <cstdint>
