@@ -172,6 +172,7 @@ void task_register() {
         return 1u;
       },
       fault(kProtection, PROBE_KERNEL_DS));
+  static constexpr u32 kCr2 = 0x12345678;
   const auto task_at = [](const char* name, u32 base, u32 limit) {
     set_descriptor(PROBE_SPARE_A, base << 16 | limit,
                    (base & 0xff000000) | 0x8900 | (base >> 16 & 0xff));
@@ -179,13 +180,18 @@ void task_register() {
         name,
         [] {
           load_task(PROBE_SPARE_A);
-          write_cr<2>(0);  // something that a monitor would see
+          write_cr<2>(kCr2);
+          write_cr<3>(read_cr<3>());  // a monitor may look at the task state now
+          const u32 cr2 = read_cr<2>();
           load_own_task();
-          return 1u;
+          return cr2;
         },
-        done());
+        value(kCr2));
   };
   task_at("ltr-unmapped", kUnmapped, 0x67);
+  // The stack pointer is there and as ever, the segment is on the next page.
+  test_page[1023] = address_of(trap_stack_top);
+  task_at("ltr-across-the-end", kTestRemapped + 0xff8, 0x67);
   task_at("ltr-in-window", kWindow, 0x67);
   task_at("ltr-end-of-space", 0xffffffff, 0x67);
   task_at("ltr-empty", address_of(test_page), 0);

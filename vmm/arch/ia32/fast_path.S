@@ -1,6 +1,6 @@
 // The exits that a kernel makes again and again, answered without the rest of the monitor: a read of CR2
-// (each page fault), a write of CR3 (each switch of processes), a read of CR3 (each flush of the TLB), INVLPG by a register (each page that is
-// given another right), and the null hypercall. Everything unusual, also every doubt, goes the long way by
+// (each page fault), a write of CR3 (each switch of processes), a read of CR3 (each flush of the TLB), INVLPG by a
+// register (each page that is given another right), and the null hypercall. Everything unusual, also every doubt, goes the long way by
 // handle_trap: nothing is changed here before the last check has passed.
 //
 // What it decides on is in struct FastPath (fast_path.hpp). These exits are counted, but not traced; DS
@@ -92,8 +92,7 @@ not_read:
     register_of CR3_REGISTERS
     movl EAX(%esp, %ecx, 4), %esi       /* the new root */
 
-    /* Has the guest moved its stack for entries from user mode? Then C++ takes it over. (Before LTR these are
-       two words at address 0, which at worst send a guest the long way.) */
+    /* Has the guest moved its stack for entries from user mode? Then C++ takes it over. */
     movl %ss:MEZZO_VCPU_TASK_STATE, %ecx
     cmpl $(MEZZO_WINDOW - 12), %ecx
     ja slow

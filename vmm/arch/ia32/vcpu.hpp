@@ -28,8 +28,8 @@ struct Vcpu {
 
   std::uint16_t task_register = 0;
   std::uint16_t ldt_register = 0;
-  TableLocation task_state;  // from the descriptor that LTR loaded
-  TableLocation ldt;         // from the descriptor that LLDT loaded
+  TableLocation task_state{.base = 0xffffffff};  // of LTR's descriptor; before, out of reach
+  TableLocation ldt;                             // from the descriptor that LLDT loaded
 
   std::uint32_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
 
