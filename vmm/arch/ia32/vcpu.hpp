@@ -28,14 +28,15 @@ struct Vcpu {
 
   std::uint16_t task_register = 0;
   std::uint16_t ldt_register = 0;
-  TableLocation task_state{.base = 0xffffffff};  // of LTR's descriptor; before, out of reach
-  TableLocation ldt;                             // from the descriptor that LLDT loaded
+  TableLocation task_state;  // from the descriptor that LTR loaded
+  TableLocation ldt;         // from the descriptor that LLDT loaded
 
   std::uint32_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
 
   // As a kernel's 32-bit entry point expects it: protected mode, paging off.
   [[nodiscard]] static constexpr Vcpu at_entry() {
     Vcpu vcpu;
+    vcpu.task_state.base = 0xffffffff;  // until LTR where the fast path does not look
     vcpu.cr0 = cr0::kProtection | cr0::kExtensionType;
     vcpu.gdt.limit = 4 * 8 - 1;  // the boot protocol's selectors 0x10 and 0x18
     return vcpu;
