@@ -1,9 +1,11 @@
-// Refuses kernel parameters that contradict what a guest of this monitor must be told.
+// Refuses kernel parameters that contradict what a guest of this monitor must be told, and what is
+// no text.
 //
 // The list is about Linux; a parameter that another kernel gives another meaning would be refused
 // too, which nobody has missed so far. What the tool itself adds is in image/cmdline.hpp.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <optional>
 #include <sstream>
 
@@ -80,9 +82,22 @@ void check_console(const System& system, const Partition& partition, std::string
   }
 }
 
+// A NUL would end the line, and what else is no text would reach people's terminals.
+void check_characters(const System& system, const Partition& partition, Diagnostics& diagnostics) {
+  const auto control = std::ranges::find_if(partition.cmdline, [](unsigned char character) {
+    return std::iscntrl(character) != 0 && std::isspace(character) == 0;
+  });
+  if (control == partition.cmdline.end()) return;
+  add_error(system, partition.cmdline_where,
+            fmt::format("the command line of {} has the character {:#04x}", partition.name,
+                        static_cast<unsigned char>(*control)),
+            "remove it", diagnostics);
+}
+
 }  // namespace
 
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics) {
+  check_characters(system, partition, diagnostics);
   std::istringstream words(partition.cmdline);
   for (std::string word; words >> word;) {
     if (word == "--") break;  // the rest is for init
