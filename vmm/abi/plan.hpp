@@ -5,8 +5,8 @@
 // file, taken the kernels apart, and made boot parameters, memory maps and firmware tables. What is
 // left for the monitor is "copy these bytes there, and start this CPU with these registers".
 //
-// All addresses are machine addresses; all sizes are bytes. The layout has no padding, so that its
-// bytes, and with them its checksum, are the same for every compiler.
+// All addresses are machine addresses unless they say otherwise; all sizes are bytes. The layout
+// has no padding, so that its bytes, and with them its checksum, are the same for every compiler.
 #pragma once
 
 #include <array>
@@ -16,12 +16,15 @@
 namespace mezzo::plan {
 
 inline constexpr std::uint32_t kMagic = 0x4f5a454d;  // "MEZO", little-endian
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxPartitions = 8;
 inline constexpr std::uint32_t kMaxPieces = 32;
 inline constexpr std::uint32_t kMaxLoads = 64;
+inline constexpr std::uint32_t kMaxWindows = 64;
+inline constexpr std::uint32_t kMaxSilences = 64;
+inline constexpr std::uint32_t kMaxLines = 256;  // interrupt numbers of a GIC that we handle
 inline constexpr std::uint32_t kMaxBusMasters = 8;
 inline constexpr std::uint32_t kMaxLinks = 4;       // of one partition
 inline constexpr std::uint32_t kNameSize = 32;      // with the terminating zero
@@ -30,12 +33,19 @@ inline constexpr std::uint32_t kTscFieldSize = 10;  // see Partition::tsc_khz_fi
 // Where the boot loader puts the image's last segment: a Plan, followed by the store.
 inline constexpr std::uint32_t kBundleLoadAddress = 0x02000000;
 
-// Everything the monitor itself needs, guests' pristine copies aside: one directory entry's worth
-// of address space at most, and the same figure that guests are told in `reservetop=`.
+// Everything the monitor itself needs, guests' pristine copies and shadow page tables aside. On
+// IA-32 it lies in one directory entry's worth of address space, and guests are told its size in
+// `reservetop=`; on ARMv7 it lies where no Linux maps anything (doc/armv7.md).
 inline constexpr std::uint32_t kMonitorSize = 0x00100000;
 inline constexpr std::uint32_t kMonitorWindow = 0xffc00000;  // linear address, in every guest
 inline constexpr std::uint32_t kMonitorWindowSize =
     0x00400000;  // 4 MiB: one non-PAE directory entry
+
+// On ARMv7: the image in its first MiB, then each CPU's own memory.
+inline constexpr std::uint32_t kArmv7MaxCpus = 4;
+inline constexpr std::uint32_t kArmv7CpuSize = 0x000c0000;
+inline constexpr std::uint32_t kArmv7MonitorSize =
+    kMonitorSize + kArmv7MaxCpus * kArmv7CpuSize;  // 4 MiB
 
 enum class FaultPolicy : std::uint32_t { Stop = 0, Restart = 1 };
 
@@ -44,10 +54,85 @@ enum class FaultPolicy : std::uint32_t { Stop = 0, Restart = 1 };
 // interrupts).
 enum class InterruptController : std::uint32_t { None = 0, IoApic = 1, Pic = 2 };
 
-// A stretch of machine memory that belongs to one partition (identity-mapped for its guest).
+enum class Architecture : std::uint32_t { Ia32 = 0, Armv7 = 1 };
+
+constexpr std::uint32_t monitor_size(Architecture architecture) {
+  return architecture == Architecture::Armv7 ? kArmv7MonitorSize : kMonitorSize;
+}
+
+// A stretch of machine memory that belongs to one partition. Under direct paging its guest sees it
+// where it is; under shadow paging, where the guest expects memory.
 struct Piece {
-  std::uint32_t base;  // page-aligned
-  std::uint32_t size;  // a multiple of the page size, not 0
+  std::uint32_t base;        // page-aligned
+  std::uint32_t size;        // a multiple of the page size, not 0
+  std::uint32_t guest_base;  // guest-physical, page-aligned; `base` under direct paging
+};
+
+// How a guest reaches a stretch of device registers.
+enum class WindowKind : std::uint32_t {
+  Direct = 0,       // mapped: the guest's loads and stores go to the device
+  Distributor,      // GIC distributor: a filtered view
+  Interface,        // page of an A9's private peripherals with the GIC's CPU interface, emulated
+  SystemRegisters,  // Versatile Express system registers: identification, clocks, power
+  SunxiTimer,       // Allwinner A10: interrupt controller and timers but the monitor's, watchdog
+  Ignored,          // reads as zero, ignores writes
+  Count
+};
+
+// Device registers of one partition. Used under shadow paging only.
+struct Window {
+  std::uint32_t guest_base;  // page-aligned
+  std::uint32_t base;        // machine address, page-aligned; unused when Ignored
+  std::uint32_t size;        // a multiple of the page size, not 0
+  WindowKind kind;
+};
+
+// A write that silences a device before its partition's memory is loaded (again): its interrupts
+// and, above all, its accesses to memory. The rows of a partition are executed in their order.
+struct Silence {
+  std::uint32_t partition;  // index
+  std::uint32_t address;    // of a 32-bit register
+  std::uint32_t value;
+  std::uint32_t busy;  // bits that are read as one until the device has obeyed; 0: it does at once
+};
+
+// How the rights of a guest's processes are kept apart from those of its kernel (ARMv7).
+enum class View : std::uint32_t { Domains = 0, Roots = 1 };
+
+// When a domain access register that takes rights away from the guest's kernel comes into force:
+// at once, or at the next exit (ARMv7; Linux' software PAN).
+enum class UserAccess : std::uint32_t { Lazy = 0, Strict = 1 };
+
+// Ways past the monitor that can be left out, to measure what each buys (ARMv7).
+enum FastPath : std::uint32_t {
+  kFastMasks = 1,         // CPS, MRS and MSR of the CPSR by a branch to a stub
+  kFastThreadId = 2,      // reads of TPIDRPRW likewise
+  kFastDomainAccess = 4,  // DACR reads and writes likewise
+  kFastReturn = 8,        // return to user mode in one entry, by assembly
+  kFastPrefill = 16,      // neighbours of a filled page
+  kFastTableFlush = 32,   // cleaning an entry of the guest's translation tables is left out
+  kFastVectors = 64,      // the first steps of the guest's exception handlers are done at once
+  kFastInterrupts = 128,  // delivery of an interrupt by assembly
+  kFastTransfers = 256,   // frequent coprocessor writes and LDRT, STRT in assembly
+};
+
+// Where an ARMv7 board has what the monitor itself needs; a PC's monitor finds it by itself.
+struct Board {
+  std::uint32_t ram_base, ram_size;
+  std::uint32_t distributor;    // of the GIC, page-aligned; 0: the board has none
+  std::uint32_t interface;      // the GIC's CPU interface
+  std::uint32_t private_timer;  // Cortex-A9 MPCore: each CPU's own timer and watchdog; 0: none
+};
+
+// What only a partition of an ARMv7 machine has.
+struct Armv7 {
+  View view;
+  UserAccess user_access;
+  std::uint32_t slow_paths;             // FastPath bits that are left out
+  std::uint32_t shadow_base;            // machine memory for its shadow page tables, 16 KiB aligned
+  std::uint32_t shadow_size;            // bytes
+  std::uint32_t priority;               // among partitions of one CPU; 0 is the highest
+  std::uint32_t lines[kMaxLines / 32];  // bit n % 32 of word n / 32: interrupt n is its own
 };
 
 // One copy made when a partition is built or restarted. [destination, +memory_size) lies inside one
@@ -65,8 +150,13 @@ struct Partition {
   std::uint32_t cpu;  // index: 0 is the boot processor, then the firmware's order
   std::uint32_t first_piece, piece_count;
   std::uint32_t first_load, load_count;
-  std::uint32_t entry;          // the guest's first EIP, flat 32-bit protected mode, paging off
-  std::uint32_t eax, ebx, esi;  // boot registers: Linux wants esi, multiboot wants eax and ebx
+  std::uint32_t first_window, window_count;
+  // The guest's first instruction. IA-32: flat 32-bit protected mode, paging off. ARMv7:
+  // guest-physical, ARM state, supervisor mode, MMU and caches off.
+  std::uint32_t entry;
+  // Boot registers. IA-32: eax, ebx, esi (Linux wants esi, multiboot eax and ebx). ARMv7: r0, r1,
+  // r2 (Linux wants r2, the device tree's guest-physical address).
+  std::uint32_t registers[3];
   // Address of ten bytes in a loaded command line (inside a piece) that receive the TSC frequency
   // in kHz as decimal digits, left-aligned and padded with spaces; 0 for none.
   std::uint32_t tsc_khz_field;
@@ -79,28 +169,40 @@ struct Partition {
   std::uint32_t link_ports[kMaxLinks];  // likewise of its links' UARTs
   std::uint32_t bus_master_count;
   std::uint32_t bus_masters[kMaxBusMasters];  // bus<<8 | device<<3 | function
+  Armv7 armv7;
 };
 
 struct Plan {
   std::uint32_t magic;
   std::uint32_t version;
-  std::uint32_t size;          // sizeof(Plan)
-  std::uint32_t crc32;         // of these `size` bytes with this field 0 (CRC-32/ISO-HDLC, as zlib)
-  std::uint32_t monitor_base;  // 4 KiB aligned; kMonitorSize bytes of RAM are the monitor's
+  std::uint32_t size;   // sizeof(Plan)
+  std::uint32_t crc32;  // of these `size` bytes with this field 0 (CRC-32/ISO-HDLC, as zlib)
+  Architecture architecture;
+  std::uint32_t monitor_base;  // 4 KiB aligned (ARMv7: 1 MiB)
+  std::uint32_t monitor_size;  // bytes of RAM from there that are the monitor's
   std::uint32_t store_base;    // where the monitor keeps the store for restarts; page-aligned
   std::uint32_t
       store_size;  // bytes; the store follows the Plan in the image at the next page boundary
-  std::uint32_t heartbeat_us;  // period of the monitor's NMI heartbeat, microseconds
-  std::uint32_t partition_count, piece_count, load_count;
+  std::uint32_t heartbeat_us;  // period of the monitor's heartbeat, microseconds
+  Board board;                 // ARMv7
+  std::uint32_t partition_count, piece_count, load_count, window_count;
   Partition partitions[kMaxPartitions];
   Piece pieces[kMaxPieces];
   Load loads[kMaxLoads];
+  Window windows[kMaxWindows];
+  std::uint32_t silence_count;  // ARMv7
+  Silence silences[kMaxSilences];
 };
 
 static_assert(sizeof(Load) == 20);
-static_assert(sizeof(Partition) == kNameSize + (16 + kMaxLinks + kMaxBusMasters) * 4);
-static_assert(sizeof(Plan) == 11 * 4 + kMaxPartitions * sizeof(Partition) +
-                                  kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load));
+static_assert(sizeof(Armv7) == (6 + kMaxLines / 32) * 4);
+static_assert(sizeof(Partition) ==
+              kNameSize + (18 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Armv7));
+static_assert(sizeof(Board) == 20);
+static_assert(sizeof(Plan) == 14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
+                                  kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +
+                                  kMaxWindows * sizeof(Window) + 4 +
+                                  kMaxSilences * sizeof(Silence));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
 // CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, four bytes at a

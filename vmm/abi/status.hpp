@@ -14,7 +14,7 @@
 namespace mezzo::status {
 
 inline constexpr std::uint32_t kMagic = 0x5453454d;  // "MEST", little-endian
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarting };
 
@@ -33,7 +33,7 @@ enum class StopReason : std::uint32_t {
   Count
 };
 
-// Exit causes, in the order of the trap-ownership table in doc/.
+// Exit causes of IA-32, in the order of the trap-ownership table in doc/.
 enum class ExitCause : std::uint32_t {
   ReadCr0 = 0,
   WriteCr0,
@@ -76,12 +76,51 @@ enum class ExitCause : std::uint32_t {
   Count
 };
 
+// Exit causes of ARMv7, likewise.
+enum class Armv7Exit : std::uint32_t {
+  SupervisorCall = 0,  // a process's SVC, delivered to its kernel
+  Cps,                 // CPS and SETEND
+  ReadCpsr,
+  WriteCpsr,
+  SavedPsr,         // MRS and MSR of an SPSR
+  ExceptionReturn,  // MOVS PC, LDM with PC and ^, RFE
+  UserBank,         // LDM and STM of user registers, SRS
+  Unprivileged,     // LDRT, STRT and their like
+  Wait,             // WFI
+  Identification,
+  SystemControl,  // SCTLR, ACTLR, CPACR, VBAR
+  Translation,    // TTBR, TTBCR, PRRR, NMRR, CONTEXTIDR
+  DomainAccess,   // DACR
+  FaultStatus,    // DFSR, IFSR, DFAR, IFAR
+  ThreadId,       // TPIDRPRW, and writes of TPIDRURO
+  CacheOperation,
+  TlbOperation,
+  AddressTranslation,  // VA to PA
+  Performance,         // PMU
+  Debug,               // coprocessor 14
+  FloatingPoint,       // FPEXC, FPSID
+  OtherCoprocessor,
+  UndefinedInstruction,  // delivered to the guest's kernel
+  ShadowFill,            // a miss of the shadow tables
+  GuestAbort,            // the guest's own abort, delivered
+  PatchPage,             // first execution of a page by the guest's kernel
+  PatchedStore,          // a store to such a page
+  DeviceAccess,          // an emulated device
+  Interrupt,             // delivered to the guest
+  DeferredInterrupt,     // arrived while the guest had interrupts off
+  Heartbeat,             // the monitor's own
+  Hypercall,
+  Count
+};
+
 enum class Command : std::uint32_t { None = 0, Stop, Restart, Pause, Resume };
 
 // What the mailbox answers.
 enum class CommandResult : std::uint32_t { Done = 0, NoSuchPartition, WrongState, UnknownCommand };
 
-inline constexpr std::uint32_t kExitCauses = static_cast<std::uint32_t>(ExitCause::Count);
+inline constexpr std::uint32_t kExitCauses = 40;  // room for those of each architecture
+static_assert(static_cast<std::uint32_t>(ExitCause::Count) <= kExitCauses);
+static_assert(static_cast<std::uint32_t>(Armv7Exit::Count) <= kExitCauses);
 inline constexpr std::uint32_t kTraceEntries = 256;
 inline constexpr std::uint32_t kLogSize = 16384;
 inline constexpr std::uint32_t kMaxCpus = plan::kMaxPartitions;
@@ -100,8 +139,8 @@ struct PartitionStatus {
 
 struct TraceEntry {
   std::uint32_t tsc_low;
-  std::uint32_t cause;  // ExitCause
-  std::uint32_t eip;
+  std::uint32_t cause;  // ExitCause or Armv7Exit
+  std::uint32_t pc;
   std::uint32_t value;  // the decoder's operand: register value, MSR number, vector
 };
 
@@ -145,8 +184,8 @@ struct Region {
   std::uint32_t cpu_count;  // processors found
   std::uint32_t tsc_khz;
   std::uint32_t partition_count;
-  std::uint32_t heartbeats;  // NMIs taken by the boot processor
-  std::uint32_t reserved;
+  std::uint32_t heartbeats;  // taken by the boot processor
+  plan::Architecture architecture;
   std::uint64_t boot_tsc;
   std::uint64_t now_tsc;  // at the last heartbeat
   Control control;

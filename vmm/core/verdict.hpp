@@ -19,9 +19,10 @@ struct Verdict {
   };
 
   Kind kind = Kind::Resume;
-  std::uint8_t vector = 0;
-  bool software = false;  // Inject: by INT n, so no error code is pushed and EIP is past it
-  std::uint32_t error_code = 0;
+  std::uint8_t vector = 0;  // IA-32: 0 to 255; ARMv7: armv7::Exception
+  bool software = false;    // Inject: by INT n, so no error code is pushed and EIP is past it
+  std::uint32_t error_code =
+      0;  // Inject on ARMv7: of an abort, DFSR or IFSR; detail[0] its address
   status::StopReason reason = status::StopReason::None;
   std::array<std::uint32_t, 4> detail{};
 

@@ -23,19 +23,26 @@ enum class PlanError : std::uint32_t {
   BadVersion,
   BadSize,
   BadChecksum,
+  BadArchitecture,        // made for a monitor of another architecture
+  BadMonitorSize,         // not what a monitor of that architecture takes
   BadCounts,              // more rows than the format holds, or rows that name missing ones
   BadStoreChecksum,       // index: load
   MonitorNotRam,          // the monitor's memory or the store is not all RAM
   PieceNotRam,            // index: piece
   PieceMisaligned,        // index: piece
+  PieceMoved,             // index: piece; seen elsewhere by a guest that owns its page tables
   PiecesOverlap,          // index: piece; also with the monitor or the store
   LoadOutsidePartition,   // index: load
   LoadOutsideStore,       // index: load
-  CpuTwice,               // index: partition
+  CpuTwice,               // index: partition; ARMv7: with the same priority
   NoSuchCpu,              // index: partition
   BadName,                // index: partition
   EntryOutsidePartition,  // index: partition
   FieldOutsidePartition,  // index: partition
+  SilenceOutsideDevices,  // index: silence
+  PoolNotOwn,             // index: partition; of shadow tables
+  LineNotOwn,             // index: partition
+  WindowNotOwn,           // index: window
 };
 
 [[nodiscard]] constexpr const char* describe(PlanError error) {
@@ -50,6 +57,10 @@ enum class PlanError : std::uint32_t {
       return "the plan has another size";
     case PlanError::BadChecksum:
       return "the plan's checksum is wrong";
+    case PlanError::BadArchitecture:
+      return "the plan is for another architecture";
+    case PlanError::BadMonitorSize:
+      return "the plan keeps another size for the monitor than it takes";
     case PlanError::BadCounts:
       return "the plan's row counts are wrong";
     case PlanError::BadStoreChecksum:
@@ -60,6 +71,8 @@ enum class PlanError : std::uint32_t {
       return "not RAM on this machine: piece";
     case PlanError::PieceMisaligned:
       return "not on page boundaries: piece";
+    case PlanError::PieceMoved:
+      return "its guest cannot see it elsewhere: piece";
     case PlanError::PiecesOverlap:
       return "overlaps another piece or the monitor: piece";
     case PlanError::LoadOutsidePartition:
@@ -76,6 +89,14 @@ enum class PlanError : std::uint32_t {
       return "starts outside its memory: partition";
     case PlanError::FieldOutsidePartition:
       return "its clock frequency goes outside its memory: partition";
+    case PlanError::SilenceOutsideDevices:
+      return "not a register of its partition's devices: silence";
+    case PlanError::PoolNotOwn:
+      return "its shadow tables are not in memory of their own: partition";
+    case PlanError::LineNotOwn:
+      return "an interrupt of another one's: partition";
+    case PlanError::WindowNotOwn:
+      return "not device registers of its partition alone: window";
   }
   return "unknown error";
 }
@@ -96,7 +117,8 @@ struct PlanCheck {
 }
 
 // Header, checksum and counts: what must hold before a row may be read.
-[[nodiscard]] inline PlanCheck verify_header(const plan::Plan& plan) {
+[[nodiscard]] inline PlanCheck verify_header(const plan::Plan& plan,
+                                             plan::Architecture architecture) {
   if (plan.magic != plan::kMagic) return {PlanError::BadMagic};
   if (plan.version != plan::kVersion) return {PlanError::BadVersion};
   if (plan.size != sizeof plan) return {PlanError::BadSize};
@@ -108,14 +130,18 @@ struct PlanCheck {
   crc = plan::crc32(kZero, sizeof kZero, crc);
   crc = plan::crc32(bytes + kAt + 4, sizeof plan - kAt - 4, crc);
   if (crc != plan.crc32) return {PlanError::BadChecksum};
+  if (plan.architecture != architecture) return {PlanError::BadArchitecture};
+  if (plan.monitor_size != plan::monitor_size(architecture)) return {PlanError::BadMonitorSize};
   if (plan.partition_count == 0 || plan.partition_count > plan::kMaxPartitions ||
-      plan.piece_count > plan::kMaxPieces || plan.load_count > plan::kMaxLoads) {
+      plan.piece_count > plan::kMaxPieces || plan.load_count > plan::kMaxLoads ||
+      plan.window_count > plan::kMaxWindows || plan.silence_count > plan::kMaxSilences) {
     return {PlanError::BadCounts};
   }
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
     const plan::Partition& row = plan.partitions[n];
     const bool inside = contains(0, plan.piece_count, row.first_piece, row.piece_count) &&
                         contains(0, plan.load_count, row.first_load, row.load_count) &&
+                        contains(0, plan.window_count, row.first_window, row.window_count) &&
                         row.piece_count > 0 && row.bus_master_count <= plan::kMaxBusMasters;
     if (!inside) return {PlanError::BadCounts, n};
     for (std::uint32_t m = 0; m < n; ++m) {
@@ -145,17 +171,21 @@ struct PlanCheck {
   const auto aligned = [](std::uint32_t value) { return value % plan::kPageSize == 0; };
   const bool monitor_good =
       aligned(plan.monitor_base) && aligned(plan.store_base) &&
-      is_ram(ram, plan.monitor_base, plan::kMonitorSize) &&
+      is_ram(ram, plan.monitor_base, plan.monitor_size) &&
       is_ram(ram, plan.store_base, plan.store_size) &&
-      !overlap(plan.monitor_base, plan::kMonitorSize, plan.store_base, plan.store_size);
+      !overlap(plan.monitor_base, plan.monitor_size, plan.store_base, plan.store_size);
   if (!monitor_good) return {PlanError::MonitorNotRam};
   for (std::uint32_t n = 0; n < plan.piece_count; ++n) {
     const plan::Piece& piece = plan.pieces[n];
-    if (!aligned(piece.base) || !aligned(piece.size) || piece.size == 0) {
+    if (!aligned(piece.base) || !aligned(piece.guest_base) || !aligned(piece.size) ||
+        piece.size == 0) {
       return {PlanError::PieceMisaligned, n};
     }
+    if (plan.architecture == plan::Architecture::Ia32 && piece.guest_base != piece.base) {
+      return {PlanError::PieceMoved, n};
+    }
     if (!is_ram(ram, piece.base, piece.size)) return {PlanError::PieceNotRam, n};
-    bool taken = overlap(piece.base, piece.size, plan.monitor_base, plan::kMonitorSize) ||
+    bool taken = overlap(piece.base, piece.size, plan.monitor_base, plan.monitor_size) ||
                  overlap(piece.base, piece.size, plan.store_base, plan.store_size);
     for (std::uint32_t m = 0; m < n; ++m) {
       taken |= overlap(piece.base, piece.size, plan.pieces[m].base, plan.pieces[m].size);
@@ -174,21 +204,50 @@ struct PlanCheck {
   return false;
 }
 
+// Whether the guest-physical address is in one piece of the partition.
+[[nodiscard]] inline bool owns_guest(const plan::Plan& plan, const plan::Partition& row,
+                                     std::uint32_t address) {
+  for (std::uint32_t p = row.first_piece; p < row.first_piece + row.piece_count; ++p) {
+    if (contains(plan.pieces[p].guest_base, plan.pieces[p].size, address, 1)) return true;
+  }
+  return false;
+}
+
 [[nodiscard]] inline bool is_in_store(const plan::Plan& plan, const plan::Load& load) {
   return load.file_size <= load.memory_size &&
          contains(0, plan.store_size, load.store_offset, load.file_size);
 }
 
-// Partitions: CPUs that exist and are given once, and nothing that the monitor writes, or the guest
-// starts at, outside.
+// Whether the row writes to a register that its partition's guest could write to itself, and not to
+// memory. Windows are machine addresses.
+[[nodiscard]] inline bool is_in_devices(const plan::Plan& plan, const plan::Silence& row) {
+  constexpr std::uint32_t kWord = 4;
+  if (row.partition >= plan.partition_count || row.address % kWord != 0) return false;
+  if (overlap(plan.board.ram_base, plan.board.ram_size, row.address, kWord)) return false;
+  const plan::Partition& owner = plan.partitions[row.partition];
+  for (std::uint32_t w = owner.first_window; w < owner.first_window + owner.window_count; ++w) {
+    const plan::Window& window = plan.windows[w];
+    const bool is_direct = window.kind == plan::WindowKind::Direct;
+    if (is_direct && contains(window.base, window.size, row.address, kWord)) return true;
+  }
+  return false;
+}
+
+// Partitions: CPUs that exist and are given once, or on ARMv7 once for each priority, and nothing
+// that the monitor writes, or the guest starts at, outside.
 [[nodiscard]] inline PlanCheck verify_partitions(const plan::Plan& plan, std::uint32_t cpu_count) {
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
     const plan::Partition& row = plan.partitions[n];
     if (row.cpu >= cpu_count) return {PlanError::NoSuchCpu, n};
     for (std::uint32_t m = 0; m < n; ++m) {
-      if (plan.partitions[m].cpu == row.cpu) return {PlanError::CpuTwice, n};
+      const plan::Partition& other = plan.partitions[m];
+      if (other.cpu != row.cpu) continue;
+      const bool can_share = plan.architecture == plan::Architecture::Armv7;
+      if (!can_share || other.armv7.priority == row.armv7.priority) {
+        return {PlanError::CpuTwice, n};
+      }
     }
-    if (!owns(plan, row, row.entry, 1)) return {PlanError::EntryOutsidePartition, n};
+    if (!owns_guest(plan, row, row.entry)) return {PlanError::EntryOutsidePartition, n};
     const bool has_field = row.tsc_khz_field != 0;
     if (has_field && !owns(plan, row, row.tsc_khz_field, plan::kTscFieldSize)) {
       return {PlanError::FieldOutsidePartition, n};
@@ -200,6 +259,9 @@ struct PlanCheck {
         return {PlanError::LoadOutsidePartition, l};
       }
     }
+  }
+  for (std::uint32_t n = 0; n < plan.silence_count; ++n) {
+    if (!is_in_devices(plan, plan.silences[n])) return {PlanError::SilenceOutsideDevices, n};
   }
   return {};
 }
