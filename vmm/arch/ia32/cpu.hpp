@@ -11,6 +11,7 @@
 #include "arch/ia32/fast_path.hpp"
 #include "arch/ia32/layout.hpp"
 #include "arch/ia32/vcpu.hpp"
+#include "core/lifecycle.hpp"
 
 namespace mezzo::ia32 {
 
@@ -36,12 +37,10 @@ struct alignas(plan::kPageSize) Cpu {
   std::uint32_t machine;    // machine address of this structure
   std::uint32_t partition;  // index in the plan, or kNoPartition
 
-  bool owes_answer;  // to the request below, when the commanded state is reached
-  std::uint32_t request;
+  OwedAnswer owed;
   volatile std::uint32_t woken_by;  // vector that ended idle_wait(), or kNoVector
 };
 
-inline constexpr std::uint32_t kNoPartition = ~0u;
 inline constexpr std::uint32_t kNoVector = ~0u;
 
 // This processor's.

@@ -1,5 +1,6 @@
-// The life of a partition on its CPU: built from pristine copies, running, paused, stopped, and
-// again. Every function here runs in ring 0 on that CPU with interrupts off.
+// What the life of a partition (core/lifecycle.hpp) asks of this processor and of a PC. Every
+// function here runs in ring 0 on that CPU with interrupts off.
+#include "core/lifecycle.hpp"
 #include "arch/ia32/descriptor_tables.hpp"
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
@@ -11,29 +12,11 @@
 namespace mezzo::ia32 {
 namespace {
 
-using status::Command;
-using status::CommandResult;
-using status::State;
-
 // The 32-bit Linux boot protocol's selectors; multiboot leaves them open.
 constexpr std::uint16_t kBootCs = 0x10, kBootDs = 0x18;
 
 Partition partition_of(const Cpu& cpu) {
   return {the_plan, the_plan.partitions[cpu.partition], status_region.partitions[cpu.partition]};
-}
-
-// Reloads the partition's memory. Returns the index of a load whose copy is damaged, or nothing.
-std::optional<std::uint32_t> load_images(const Partition& partition) {
-  for (const plan::Load& load : partition.loads()) {
-    const auto* copy = pointer_to<const unsigned char>(the_plan.store_base + load.store_offset);
-    if (plan::crc32(copy, load.file_size) != load.crc32) {
-      return static_cast<std::uint32_t>(&load - the_plan.loads);
-    }
-    auto* destination = pointer_to<unsigned char>(load.destination);
-    __builtin_memcpy(destination, copy, load.file_size);
-    __builtin_memset(destination + load.file_size, 0, load.memory_size - load.file_size);
-  }
-  return std::nullopt;
 }
 
 void write_tsc_frequency(const plan::Partition& row) {
@@ -84,9 +67,9 @@ void prepare_fast_path(FastPath& fast, const Partition& partition) {
 Frame first_frame(const plan::Partition& row) {
   Frame frame{};
   frame.eip = row.entry;
-  frame.eax = row.eax;
-  frame.ebx = row.ebx;
-  frame.esi = row.esi;
+  frame.eax = row.registers[0];
+  frame.ebx = row.registers[1];
+  frame.esi = row.registers[2];
   frame.cs = kBootCs | 1;
   frame.ss = kBootDs | 1;
   frame.ds = frame.es = kBootDs | 1;
@@ -94,153 +77,84 @@ Frame first_frame(const plan::Partition& row) {
   return frame;
 }
 
-void answer(std::uint32_t request, CommandResult result) {
-  status::Control& control = status_region.control;
-  control.result = result;
-  __atomic_store_n(&control.completed, request, __ATOMIC_RELEASE);
-}
+// This processor and its board, for the lifecycle.
+class Pc {
+ public:
+  explicit Pc(Cpu& cpu) : cpu_(cpu) {}
 
-// The state that the tool commanded is reached.
-void answer_if_owed(Cpu& cpu) {
-  if (!cpu.owes_answer) return;
-  cpu.owes_answer = false;
-  answer(cpu.request, CommandResult::Done);
-}
+  // Sleeps until an NMI, with interrupts off; without a heartbeat there may be none, so it only
+  // rests.
+  void sleep() const {
+    if (!has_heartbeat) return pause();
+    if (!cpu_.fast.nmi_pending) halt();
+  }
+  [[nodiscard]] bool take_heartbeat() const {
+    const bool came = cpu_.fast.nmi_pending;
+    cpu_.fast.nmi_pending = false;
+    unblock_nmi();
+    return came;
+  }
+  [[nodiscard]] static std::uint64_t now() { return read_tsc(); }
 
-// Sleeps until an NMI, with interrupts off; without a heartbeat there may be none, so it only
-// rests.
-void sleep(Cpu& cpu) {
-  if (!has_heartbeat) return pause();
-  if (!cpu.fast.nmi_pending) halt();
-}
+  void quiesce() const {
+    const Partition partition = partition_of(cpu_);
+    Processor(cpu_, partition).install_identity();
+    board::pc::quiesce(partition.row(), layout::kIoApic);
+    local_apic::reset(false);
+  }
+  void reset() const {
+    const Partition partition = partition_of(cpu_);
+    prepare_fast_path(cpu_.fast, partition);
+    Processor processor(cpu_, partition);
+    reset_processor(cpu_, processor, partition);
+  }
+  [[nodiscard]] static unsigned char* memory(std::uint32_t address) {
+    return pointer_to<unsigned char>(address);
+  }
+  static void written(std::uint32_t, std::uint32_t) {}  // caches are coherent
+  static void give_way() {}                             // nobody shares it
+  [[nodiscard]] static bool trusts_boot_loader() { return false; }
+  [[nodiscard]] bool complete() const {
+    write_tsc_frequency(partition_of(cpu_).row());
+    return true;
+  }
 
-[[noreturn]] void restart_partition(Cpu& cpu) {
-  partition_of(cpu).restarting();
-  start_partition(cpu);
-}
-
-// What a command does to a partition in `state`; nothing if it does not fit.
-struct Transition {
-  Command command;
-  bool from_running, from_paused, from_stopped;
+ private:
+  Cpu& cpu_;
 };
-constexpr std::array kTransitions = {
-    Transition{Command::Stop, true, true, false},
-    Transition{Command::Restart, true, true, true},
-    Transition{Command::Pause, true, false, false},
-    Transition{Command::Resume, false, true, false},
-};
 
-CommandResult judge(Command command, State state) {
-  for (const Transition& t : kTransitions) {
-    if (t.command != command) continue;
-    const bool fits = (state == State::Running && t.from_running) ||
-                      (state == State::Paused && t.from_paused) ||
-                      (state == State::Stopped && t.from_stopped);
-    return fits ? CommandResult::Done : CommandResult::WrongState;
-  }
-  return CommandResult::UnknownCommand;
+Lifecycle<Pc> lifecycle_of(Pc& pc, Cpu& cpu) {
+  return {pc, the_plan, status_region, log, cpu.index, cpu.partition, cpu.owed};
 }
 
-void pause_partition(Cpu& cpu) {
-  status::PartitionStatus& status = partition_of(cpu).status();
-  status.state = State::Paused;
-  answer_if_owed(cpu);
-  while (status.state == State::Paused) {
-    sleep(cpu);
-    obey_control(cpu);
-  }
-}
-
-void execute(Cpu& cpu, Command command) {
-  status::PartitionStatus& status = partition_of(cpu).status();
-  switch (command) {
-    case Command::Stop:
-      end_partition(cpu, Verdict::stop(status::StopReason::ByCommand));
-    case Command::Restart:
-      restart_partition(cpu);
-    case Command::Pause:
-      return pause_partition(cpu);
-    case Command::Resume:
-      status.state = State::Running;
-      return answer_if_owed(cpu);
-    case Command::None:
-      return;
-  }
+[[noreturn]] void begin(Cpu& cpu) {
+  auto* frame = pointer_to<Frame>(layout::kCpuArea + sizeof cpu.stack - sizeof(Frame));
+  *frame = first_frame(partition_of(cpu).row());
+  launch(frame);
 }
 
 }  // namespace
 
 [[noreturn]] void start_partition(Cpu& cpu) {
-  Partition partition = partition_of(cpu);
-  prepare_fast_path(cpu.fast, partition);
-  Processor processor(cpu, partition);
-  reset_processor(cpu, processor, partition);
-  if (const auto damaged = load_images(partition)) {
-    partition.stopped(Verdict::stop(status::StopReason::CorruptImage, *damaged), read_tsc());
-    log.line(partition.row().name, ": pristine copy is damaged, load ", *damaged);
-    answer_if_owed(cpu);
-    park(cpu);
-  }
-  write_tsc_frequency(partition.row());
-  log.line(partition.row().name, ": starts on CPU ", cpu.index, " at ",
-           diag::Hex{partition.row().entry});
-  partition.running(read_tsc());
-  answer_if_owed(cpu);
-  auto* frame = pointer_to<Frame>(layout::kCpuArea + sizeof cpu.stack - sizeof(Frame));
-  *frame = first_frame(partition.row());
-  launch(frame);
+  Pc pc(cpu);
+  lifecycle_of(pc, cpu).start();
+  begin(cpu);
 }
 
 [[noreturn]] void end_partition(Cpu& cpu, const Verdict& verdict) {
-  Partition partition = partition_of(cpu);
-  Processor processor(cpu, partition);
-  processor.install_identity();
-  board::pc::quiesce(partition.row(), layout::kIoApic);
-  local_apic::reset(false);
-  if (verdict.kind == Verdict::Kind::Restart) restart_partition(cpu);
-  partition.stopped(verdict, read_tsc());
-  answer_if_owed(cpu);
-  log.line(partition.row().name, ": stopped, reason ", static_cast<std::uint32_t>(verdict.reason),
-           " (", diag::Hex{verdict.detail[0]}, ", ", diag::Hex{verdict.detail[1]}, ", ",
-           diag::Hex{verdict.detail[2]}, ")");
-  const bool wanted = verdict.reason == status::StopReason::ByCommand ||
-                      verdict.reason == status::StopReason::BySelf ||
-                      verdict.reason == status::StopReason::Halted;
-  if (!wanted && partition.restarts_by_policy()) restart_partition(cpu);
-  park(cpu);
+  Pc pc(cpu);
+  lifecycle_of(pc, cpu).end(verdict);
+  begin(cpu);
 }
 
 [[noreturn]] void park(Cpu& cpu) {
-  unblock_nmi();
-  for (;;) {
-    sleep(cpu);
-    obey_control(cpu);
-  }
+  Pc pc(cpu);
+  lifecycle_of(pc, cpu).idle();
 }
 
 void obey_control(Cpu& cpu) {
-  const bool heartbeat = cpu.fast.nmi_pending;
-  cpu.fast.nmi_pending = false;
-  unblock_nmi();
-  if (heartbeat && cpu.index == 0) {
-    status_region.heartbeats = status_region.heartbeats + 1;
-    status_region.now_tsc = read_tsc();
-  }
-  const status::Control& control = status_region.control;
-  const std::uint32_t request = __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE);
-  if (cpu.owes_answer || request == __atomic_load_n(&control.completed, __ATOMIC_ACQUIRE)) return;
-  if (control.partition >= the_plan.partition_count) {
-    if (cpu.index == 0) answer(request, CommandResult::NoSuchPartition);
-    return;
-  }
-  if (control.partition != cpu.partition) return;
-  const Command command = control.command;
-  const CommandResult result = judge(command, partition_of(cpu).status().state);
-  if (result != CommandResult::Done) return answer(request, result);
-  cpu.owes_answer = true;
-  cpu.request = request;
-  execute(cpu, command);
+  Pc pc(cpu);
+  if (lifecycle_of(pc, cpu).obey() == Lifecycle<Pc>::Next::Begin) begin(cpu);
 }
 
 }  // namespace mezzo::ia32

@@ -42,7 +42,7 @@ void require(const PlanCheck& check) {
 void take_plan(std::uint32_t bundle, std::span<const MemoryRange> ram) {
   if (!is_ram(ram, bundle, sizeof(plan::Plan))) refuse("the image is not in RAM", bundle);
   __builtin_memcpy(&the_plan, pointer_to<const void>(bundle), sizeof the_plan);
-  require(verify_header(the_plan));
+  require(verify_header(the_plan, plan::Architecture::Ia32));
   require(verify_memory(the_plan, ram));
   constexpr std::uint32_t kStoreOffset =
       (sizeof(plan::Plan) + plan::kPageSize - 1) / plan::kPageSize * plan::kPageSize;

@@ -1,0 +1,317 @@
+// One function a stub. Source of the encodings: ARM DDI 0406C, A8.
+#include "arch/armv7/stub_code.hpp"
+
+#include <cstddef>
+
+#include "abi/plan.hpp"
+#include "arch/armv7/decode.hpp"
+
+namespace mezzo::armv7 {
+namespace {
+
+// Fields of the shared state that stubs use.
+enum class Field : std::uint32_t {
+  Psr = offsetof(SharedState, psr),
+  Doorbell = offsetof(SharedState, doorbell),
+  Save0 = offsetof(SharedState, saved),
+  Save1 = offsetof(SharedState, saved) + 4,
+  KernelThread = offsetof(SharedState, tpidrprw),
+  Domains = offsetof(SharedState, dacr),
+  SavedPsr = offsetof(SharedState, spsr),
+  Control = offsetof(SharedState, sctlr),
+  UserSp = offsetof(SharedState, user_sp),
+  UserLr = offsetof(SharedState, user_lr),
+  DataStatus = offsetof(SharedState, dfsr),
+  InstructionStatus = offsetof(SharedState, ifsr),
+  DataAddress = offsetof(SharedState, dfar),
+  InstructionAddress = offsetof(SharedState, ifar),
+  CacheType = offsetof(SharedState, ctr),
+  MainId = offsetof(SharedState, midr),
+  KernelsThread = offsetof(SharedState, kernels_thread),
+  ProcessThread = offsetof(SharedState, process_thread),
+  TableBase = offsetof(SharedState, ttbr0),
+  UpperTableBase = offsetof(SharedState, ttbr1),
+  FloatingPoint = offsetof(SharedState, fpexc),
+};
+
+// A coprocessor 15 register that is read, or written, as a word of the shared state.
+struct SharedRegister {
+  std::uint32_t transfer;  // MRC or MCR without Rt
+  Field field;
+  std::uint32_t fast_path;  // plan::FastPath
+};
+constexpr SharedRegister kSharedRegisters[] = {
+    {0xee1d0f90, Field::KernelThread, plan::kFastThreadId},        // MRC TPIDRPRW
+    {0xee130f10, Field::Domains, plan::kFastDomainAccess},         // MRC DACR
+    {0xee030f10, Field::Domains, plan::kFastDomainAccess},         // MCR DACR
+    {0xee110f10, Field::Control, plan::kFastThreadId},             // MRC SCTLR
+    {0xee150f10, Field::DataStatus, plan::kFastThreadId},          // MRC DFSR
+    {0xee150f30, Field::InstructionStatus, plan::kFastThreadId},   // MRC IFSR
+    {0xee160f10, Field::DataAddress, plan::kFastThreadId},         // MRC DFAR
+    {0xee160f50, Field::InstructionAddress, plan::kFastThreadId},  // MRC IFAR
+    {0xee100f30, Field::CacheType, plan::kFastThreadId},           // MRC CTR
+    {0xee100f10, Field::MainId, plan::kFastThreadId},              // MRC MIDR
+    {0xee120f10, Field::TableBase, plan::kFastDomainAccess},       // MRC TTBR0
+    {0xee020f10, Field::TableBase, plan::kFastDomainAccess},       // MCR TTBR0
+    {0xee120f30, Field::UpperTableBase, plan::kFastDomainAccess},  // MRC TTBR1
+    {0xeef80a10, Field::FloatingPoint, plan::kFastThreadId},       // VMRS FPEXC
+};
+constexpr std::uint32_t kIsRead = 1u << 20;
+constexpr std::uint32_t kWriteFloatingPoint = 0xeee80a10;  // VMSR FPEXC
+constexpr std::uint32_t kCleanCode = 0xee070f3b;           // MCR DCCMVAU
+constexpr std::uint32_t kInvalidateCode = 0xee070f35;      // MCR ICIMVAU
+
+[[nodiscard]] const SharedRegister* shared_register(std::uint32_t word) {
+  for (const SharedRegister& candidate : kSharedRegisters) {
+    if ((word & kTransferMask) == candidate.transfer) return &candidate;
+  }
+  return nullptr;
+}
+
+// Stubs do not work on SP and PC.
+[[nodiscard]] bool may_use(unsigned r) { return r != 13 && r != 15; }
+
+// A register that the instruction does not name.
+[[nodiscard]] unsigned spare(unsigned a, unsigned b = kNoRegister) {
+  for (unsigned r = 0;; ++r) {
+    if (r != a && r != b) return r;
+  }
+}
+
+// An immediate of bits 8:6, as data processing encodes it: rotated right by 26.
+[[nodiscard]] std::uint32_t masks_immediate(std::uint32_t bits) { return 0xd00 | bits >> 6; }
+
+constexpr std::uint32_t kOrr = 0xe3800000, kBic = 0xe3c00000;  // Rd, Rn, #imm
+
+// Writes one stub, word by word.
+class Writer {
+ public:
+  explicit Writer(std::uint32_t first) : first_(first) {}
+
+  void put(std::uint32_t word) { words_[count_++] = word; }
+  // LDR or STR (byte) of register `rt` from or to the nearer mapping of the shared page.
+  void load(unsigned rt, Field field) { transfer(0xe5100000, rt, field); }
+  void store(unsigned rt, Field field) { transfer(0xe5000000, rt, field); }
+  void store_byte(unsigned rt, Field field) { transfer(0xe5400000, rt, field); }
+  void branch_to(std::uint32_t address) {
+    put(0xea000000 | ((address - (here() + 8)) >> 2 & 0xffffff));
+  }
+  [[nodiscard]] std::span<const std::uint32_t> words() const {
+    return std::span(words_).first(count_);
+  }
+
+ private:
+  [[nodiscard]] std::uint32_t here() const { return first_ + count_ * 4; }
+  void transfer(std::uint32_t opcode, unsigned rt, Field field) {
+    const std::uint32_t page = here() & ~(mem::kPageSize - 1);
+    const std::uint32_t offset = StubRegion::kSharedOffset + static_cast<std::uint32_t>(field);
+    const bool after = here() % mem::kPageSize + 8 > offset;
+    const std::uint32_t target = (after ? page + mem::kPageSize : page - mem::kPageSize) + offset;
+    const std::uint32_t base = here() + 8;
+    const std::uint32_t distance = after ? target - base : base - target;
+    constexpr std::uint32_t kAdd = 1u << 23, kPc = 15u << 16;
+    put(opcode | kPc | (after ? kAdd : 0) | rt << 12 | distance);
+  }
+
+  std::uint32_t first_;
+  std::uint32_t count_ = 0;
+  std::array<std::uint32_t, StubRegion::kLongest> words_{};
+};
+
+// CPSID or CPSIE of exceptions only.
+[[nodiscard]] bool write_cps(Writer& w, const Instruction& i) {
+  constexpr unsigned t = 0;
+  if (i.changes_mode || i.interrupts == Interrupts::Keep) return false;
+  const bool enable = i.interrupts == Interrupts::Enable;
+  w.store(t, Field::Save0);
+  if (enable) {
+    w.load(t, Field::Doorbell);
+    w.put(0xe5900000 | t << 16 | t << 12);  // ldr t, [t]
+  }
+  w.load(t, Field::Psr);
+  w.put((enable ? kBic : kOrr) | t << 16 | t << 12 | masks_immediate(i.psr_bits));
+  w.store(t, Field::Psr);
+  w.load(t, Field::Save0);
+  return true;
+}
+
+[[nodiscard]] bool write_mrs(Writer& w, const Instruction& i) {
+  const unsigned rd = i.rd, t = spare(rd);
+  if (!may_use(rd)) return false;
+  w.store(t, Field::Save0);
+  w.put(0xe10f0000 | rd << 12);              // mrs rd, cpsr
+  w.put(kBic | rd << 16 | rd << 12 | 0xff);  // bic rd, rd, #0xff
+  w.put(kBic | rd << 16 | rd << 12 | masks_immediate(0x100));
+  w.load(t, Field::Psr);
+  w.put(0xe1800000 | rd << 16 | rd << 12 | t);  // orr rd, rd, t
+  w.load(t, Field::Save0);
+  return true;
+}
+
+// MSR CPSR_c: the doorbell's pages 1 to 63, not mapped, stand for another mode or state.
+[[nodiscard]] bool write_msr(Writer& w, const Instruction& i) {
+  const unsigned rn = i.rm, t = spare(rn), u = spare(rn, t);
+  if (!i.register_operand || i.psr_mask != 1 || !may_use(rn)) return false;
+  w.store(t, Field::Save0);
+  w.store(u, Field::Save1);
+  w.load(t, Field::Psr);
+  w.load(u, Field::Doorbell);
+  w.put(0xe0200000 | t << 16 | t << 12 | rn);    // eor t, t, rn
+  w.put(0xe2000000 | t << 16 | t << 12 | 0x3f);  // and t, t, #0x3f
+  w.put(0xe7900600 | u << 16 | t << 12 | t);     // ldr t, [u, t, lsl #12]
+  w.store_byte(rn, Field::Psr);
+  w.load(t, Field::Save0);
+  w.load(u, Field::Save1);
+  return true;
+}
+
+// A register is written with what it holds already, mostly: TPIDRURO by a kernel that keeps its
+// current thread there, which the monitor has restored at the entry from user mode; FPEXC at a
+// change of threads. Otherwise the last load is off the map.
+void write_same(Writer& w, unsigned rt, Field field) {
+  const unsigned t = spare(rt);
+  w.store(t, Field::Save0);
+  w.load(t, field);
+  w.put(0xe0200000 | t << 16 | t << 12 | rt);  // eor t, t, rt
+  w.put(0xe16f0f10 | t << 12 | t);             // clz t, t
+  w.put(0xe1a002a0 | t << 12 | t);             // lsr t, t, #5
+  w.put(0xe2200001 | t << 16 | t << 12);       // eor t, t, #1
+  static_assert(StubRegion::kOffTheMap == 1u << 20);
+  w.put(0xe79f0a00 | t << 12 | t);  // ldr t, [pc, t, lsl #20]
+  w.load(t, Field::Save0);
+}
+
+// Code is made coherent at an address of the kernel's: the monitor does that itself, when it
+// patches a page before its first execution and when it stores to a patched one. Below 0xc0000000
+// there may be a process's code.
+void write_coherent(Writer& w, unsigned rt) {
+  const unsigned t = spare(rt);
+  w.store(t, Field::Save0);
+  w.put(0xe1a00f20 | t << 12 | rt);       // lsr t, rt, #30
+  w.put(0xe2200003 | t << 16 | t << 12);  // eor t, t, #3
+  w.put(0xe16f0f10 | t << 12 | t);        // clz t, t
+  w.put(0xe1a002a0 | t << 12 | t);        // lsr t, t, #5
+  w.put(0xe2200001 | t << 16 | t << 12);  // eor t, t, #1
+  w.put(0xe79f0a00 | t << 12 | t);        // ldr t, [pc, t, lsl #20]
+  w.load(t, Field::Save0);
+}
+
+// STMDB Rn, {SP, LR}^
+[[nodiscard]] bool write_user_bank(Writer& w, const Instruction& i) {
+  const unsigned rn = i.rn, t = spare(rn);
+  if (i.registers != 0x6000 || i.add || !i.pre_indexed || !may_use(rn)) return false;
+  w.store(t, Field::Save0);
+  w.load(t, Field::UserSp);
+  w.put(0xe5000000 | rn << 16 | t << 12 | 8);  // str t, [rn, #-8]
+  w.load(t, Field::UserLr);
+  w.put(0xe5000000 | rn << 16 | t << 12 | 4);  // str t, [rn, #-4]
+  w.load(t, Field::Save0);
+  return true;
+}
+
+[[nodiscard]] bool write_shared_register(Writer& w, std::uint32_t word, const SharedRegister& row,
+                                         const StubOptions& options) {
+  const unsigned rt = transferred(word);
+  if ((options.slow_paths & row.fast_path) != 0 || !may_use(rt)) return false;
+  if (row.field == Field::Domains && !options.lazy_domains) return false;
+  if ((word & kIsRead) != 0) {
+    w.load(rt, row.field);
+  } else {
+    w.store(rt, row.field);
+  }
+  return true;
+}
+
+[[nodiscard]] bool write_thread(Writer& w, std::uint32_t word, const Surrounding& context) {
+  const unsigned rt = transferred(word);
+  if (!context.threads || !may_use(rt)) return false;
+  if (context.leaves_kernel) {
+    w.store(rt, Field::ProcessThread);
+  } else {
+    write_same(w, rt, Field::KernelsThread);
+  }
+  return true;
+}
+
+[[nodiscard]] bool write_floating_point(Writer& w, std::uint32_t word, const StubOptions& options) {
+  const unsigned rt = transferred(word);
+  if ((options.slow_paths & plan::kFastThreadId) != 0 || !may_use(rt)) return false;
+  write_same(w, rt, Field::FloatingPoint);
+  return true;
+}
+
+[[nodiscard]] bool write_code_maintenance(Writer& w, std::uint32_t word,
+                                          const StubOptions& options) {
+  const unsigned rt = transferred(word);
+  if ((options.slow_paths & plan::kFastTableFlush) != 0 || !may_use(rt)) return false;
+  write_coherent(w, rt);
+  return true;
+}
+
+// Writes what `word` does, but for the branch back. False if no stub does it.
+[[nodiscard]] bool write_stub(Writer& w, std::uint32_t word, const StubOptions& options,
+                              const Surrounding& context) {
+  if (const SharedRegister* const row = shared_register(word)) {
+    return write_shared_register(w, word, *row, options);
+  }
+  if (writes_thread(word)) return write_thread(w, word, context);
+  if ((word & kTransferMask) == kWriteFloatingPoint) return write_floating_point(w, word, options);
+  if (context.cleans_table) return true;  // nothing to do
+  if ((word & kTransferMask) == kCleanCode || (word & kTransferMask) == kInvalidateCode) {
+    return write_code_maintenance(w, word, options);
+  }
+  if (context.call != 0) {
+    w.put(context.call);
+    return true;
+  }
+  if ((options.slow_paths & plan::kFastMasks) != 0) return false;
+  const Instruction i = decode(word);
+  switch (i.op) {
+    case Op::Cps:
+      return write_cps(w, i);
+    case Op::MrsCpsr:
+      return write_mrs(w, i);
+    case Op::MsrCpsr:
+      return write_msr(w, i);
+    case Op::MrsSpsr:
+      if (!may_use(i.rd)) return false;
+      w.load(i.rd, Field::SavedPsr);
+      return true;
+    case Op::MsrSpsr:
+      if (!i.register_operand || i.psr_mask != 15 || !may_use(i.rm)) return false;
+      w.store(i.rm, Field::SavedPsr);
+      return true;
+    case Op::StoreMultipleUser:
+      return write_user_bank(w, i);
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+StubCode StubCode::of(std::uint32_t word, std::uint32_t site, std::uint32_t address,
+                      const StubOptions& options, const Surrounding& context) {
+  StubCode code;
+  Writer writer(address);
+  if (!write_stub(writer, word, options, context)) return code;
+  writer.branch_to(site + 4);
+  for (const std::uint32_t each : writer.words()) code.words_[code.count_++] = each;
+  return code;
+}
+
+std::array<unsigned, 2> borrowed_registers(std::span<const std::uint32_t, 2> code,
+                                           std::uint32_t address) {
+  std::array<unsigned, 2> registers{kNoRegister, kNoRegister};
+  for (std::uint32_t n = 0; n < registers.size(); ++n) {
+    const Instruction i = decode(code[n]);
+    const std::uint32_t pc = address + 4 * n + 8;
+    const std::uint32_t target = i.add ? pc + i.immediate : pc - i.immediate;
+    const std::uint32_t place = StubRegion::kSharedOffset + offsetof(SharedState, saved) + 4 * n;
+    if (i.op != Op::Store || i.rn != 15 || target % mem::kPageSize != place) break;
+    registers[n] = i.rt;
+  }
+  return registers;
+}
+
+}  // namespace mezzo::armv7

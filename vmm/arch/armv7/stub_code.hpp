@@ -1,0 +1,67 @@
+// What the stubs are in words: for each frequent sensitive instruction of a guest's kernel, code
+// for PL0 that does the same on the state that guest and monitor share. Reads and writes no memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "arch/armv7/stub_region.hpp"
+
+namespace mezzo::armv7 {
+
+// What the partition wants of stubs.
+struct StubOptions {
+  std::uint32_t slow_paths = 0;  // plan::FastPath bits that are left out
+  bool lazy_domains = true;      // DACR takes effect at the next exit
+};
+
+// What a word means among those around it.
+struct Surrounding {
+  bool threads = false;        // the kernel may keep its current thread in TPIDRURO
+  bool leaves_kernel = false;  // MCR TPIDRURO: what the process is to have
+  std::uint32_t call = 0;      // LDM ^: the SVC by which the monitor does all of the return
+  bool cleans_table = false;   // DCCMVAC: of an entry of a translation table
+};
+
+// The SVC of a return stub: bits 7:0 are what SP is raised by, and R0 may be kept.
+inline constexpr std::uint32_t kReturnCall = 0xefa60000, kKeepsFirst = 1u << 12;
+
+// Words that mean something by what is around them.
+inline constexpr std::uint32_t kTransferMask = 0xffff0fff;        // without Rt
+[[nodiscard]] constexpr bool writes_thread(std::uint32_t word) {  // MCR TPIDRURO
+  return (word & kTransferMask) == 0xee0d0f70;
+}
+[[nodiscard]] constexpr bool cleans_line(std::uint32_t word) {  // MCR DCCMVAC
+  return (word & kTransferMask) == 0xee070f3a;
+}
+[[nodiscard]] constexpr unsigned transferred(std::uint32_t word) { return word >> 12 & 15; }
+
+class StubCode {
+ public:
+  // Code to be put at `address`, a slot that is_good(), for `word` at `site`. Flags and all
+  // registers but those that the word writes are kept. Empty if no stub does what it means.
+  [[nodiscard]] static StubCode of(std::uint32_t word, std::uint32_t site, std::uint32_t address,
+                                   const StubOptions& options, const Surrounding& context);
+
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] std::span<const std::uint32_t> words() const {
+    return std::span(words_).first(count_);
+  }
+  [[nodiscard]] std::uint32_t slots() const {
+    return (count_ + StubRegion::kSlotWords - 1) / StubRegion::kSlotWords;
+  }
+
+ private:
+  std::array<std::uint32_t, StubRegion::kLongest> words_{};
+  std::uint32_t count_ = 0;
+};
+
+// Registers that the stub with this `code` at `address` borrows, in the order of
+// SharedState::saved: its first instructions save them there, one each, and nothing writes there
+// afterwards.
+inline constexpr unsigned kNoRegister = 16;
+[[nodiscard]] std::array<unsigned, 2> borrowed_registers(std::span<const std::uint32_t, 2> code,
+                                                         std::uint32_t address);
+
+}  // namespace mezzo::armv7

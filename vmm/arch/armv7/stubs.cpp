@@ -1,0 +1,216 @@
+// The table of stubs: which words have one, where, and the way back from inside.
+#include "arch/armv7/stubs.hpp"
+
+#include <algorithm>
+
+#include "abi/plan.hpp"
+
+namespace mezzo::armv7 {
+
+void Stubs::reset(std::span<std::uint32_t> code, HostPhysical machine, const StubOptions& options) {
+  code_ = code;
+  machine_ = machine;
+  options_ = options;
+  next_ = used_ = refused_ = 0;
+  patience_ = 1;
+  written_ = {};
+  page_address_ = copied_count_ = 0;
+  std::ranges::fill(code_, 0u);
+  std::ranges::fill(sites_, Site());
+  hash_.fill(0);
+}
+
+// ---- choosing ----
+
+std::uint32_t Stubs::branch(std::uint32_t word, std::uint32_t slot, std::uint32_t at) {
+  constexpr std::uint32_t kAlwaysCondition = 0xe0000000;
+  const std::uint32_t condition = word >> 28 == 15 ? kAlwaysCondition : word & 0xf0000000;
+  return condition | 0x0a000000 | ((address_of(slot) - (at + 8)) >> 2 & 0xffffff);
+}
+
+Choice Stubs::choose(std::uint32_t word, GuestVirtual at) {
+  const Choice without = {is_sensitive(word) ? Choice::Kind::Trap : Choice::Kind::Leave};
+  if (!is_in_reach(at.value()) || is_copied(at.aligned_down().value())) return without;
+  const auto slot = slot_for(word, at.value());
+  if (!slot) return without;
+  return {Choice::Kind::Branch, branch(word, *slot, at.value())};
+}
+
+std::optional<std::uint32_t> Stubs::original(std::uint32_t word, GuestVirtual at) const {
+  if ((word & 0x0f000000) != 0x0a000000 || !is_in_reach(at.value())) return std::nullopt;
+  const std::uint32_t distance = (word & 0xffffff) << 8;  // and its sign is where it should be
+  const std::uint32_t target =
+      at.value() + 8 + static_cast<std::uint32_t>(static_cast<std::int32_t>(distance) >> 6);
+  const auto slot = slot_at(target);
+  if (!slot || sites_[*slot].address != at.value()) return std::nullopt;
+  const std::uint32_t original = sites_[*slot].word;
+  if (branch(original, *slot, at.value()) != word) return std::nullopt;
+  return original;
+}
+
+ChangedRange Stubs::take_written() {
+  const ChangedRange written = written_;
+  written_ = {};
+  return written;
+}
+
+// The stub of a word at an address, made if there is none yet; nothing if there can be none.
+std::optional<std::uint32_t> Stubs::slot_for(std::uint32_t word, std::uint32_t at) {
+  const Surrounding context = look_around(word, at);
+  const StubCode draft = StubCode::of(word, at, kBase + mem::kPageSize, options_, context);
+  if (draft.empty()) return std::nullopt;
+  for (std::uint32_t n = hash_of(at); hash_[n] != 0; n = (n + 1) % hash_.size()) {
+    const std::uint32_t slot = hash_[n] - 1u;
+    if (sites_[slot].address != at || sites_[slot].word != word) continue;
+    // The same word may have stood elsewhere among others.
+    const StubCode wanted = StubCode::of(word, at, address_of(slot), options_, context);
+    if (std::ranges::equal(wanted.words(), code_at(slot).first(wanted.words().size()))) return slot;
+  }
+  const auto slot = free_run(draft.slots());
+  if (!slot) {
+    ++refused_;
+    return std::nullopt;
+  }
+  put(*slot, StubCode::of(word, at, address_of(*slot), options_, context), word, at);
+  enter(*slot);
+  return slot;
+}
+
+// So many free slots in a row where a stub may begin, from next_ on.
+std::optional<std::uint32_t> Stubs::free_run(std::uint32_t slots) {
+  for (std::uint32_t slot = next_; slot + slots <= kSlots; ++slot) {
+    if (!is_good(slot)) continue;
+    std::uint32_t free = 0;
+    while (free < slots && sites_[slot + free].is_free()) ++free;
+    if (free == slots) return slot;
+    slot += free;
+  }
+  return std::nullopt;
+}
+
+void Stubs::put(std::uint32_t slot, const StubCode& stub, std::uint32_t word, std::uint32_t at) {
+  std::ranges::copy(stub.words(), code_at(slot).begin());
+  written_.add(machine_ + slot * kSlotBytes);
+  written_.add(machine_ + (slot + stub.slots()) * kSlotBytes - 4);
+  sites_[slot] = {at, word};
+  for (std::uint32_t n = 1; n < stub.slots(); ++n) sites_[slot + n] = {0, n};
+  used_ += stub.slots();
+  next_ = slot + stub.slots();
+}
+
+void Stubs::enter(std::uint32_t slot) {
+  std::uint32_t n = hash_of(sites_[slot].address);
+  while (hash_[n] != 0) n = (n + 1) % hash_.size();
+  hash_[n] = static_cast<std::uint16_t>(slot + 1);
+}
+
+bool Stubs::release(Pages& patched) {
+  constexpr std::uint32_t kMany = kSlots / 8, kPatience = 1024;
+  hash_.fill(0);
+  for (std::uint32_t slot = 0; slot < kSlots;) {
+    const std::uint32_t head = slot++;
+    if (sites_[head].address == 0) continue;
+    while (slot < kSlots && sites_[slot].address == 0 && !sites_[slot].is_free()) ++slot;
+    if (patched.has(GuestVirtual{sites_[head].address})) {
+      enter(head);
+      continue;
+    }
+    used_ -= slot - head;
+    std::ranges::fill(std::span(sites_).subspan(head, slot - head), Site());
+  }
+  next_ = refused_ = 0;
+  const bool room = kSlots - used_ >= kMany;
+  patience_ = room ? 1 : kPatience;
+  return room;
+}
+
+// ---- what words say together ----
+
+// Linux returns to user mode by LDMDB R2, {R0 or R1 to LR}^; NOP; ADD SP, SP, #n; MOVS PC, LR, some
+// words after it has written the process's TPIDRURO.
+Surrounding Stubs::look_around(std::uint32_t word, std::uint32_t at) {
+  constexpr std::uint32_t kLoadAll = 0xe9527fff, kLoadAllButFirst = 0xe9527ffe;
+  constexpr std::uint32_t kNop = 0xe1a00000, kAddToSp = 0xe28dd000, kReturn = 0xe1b0f00e;
+  constexpr std::uint32_t kWindow = 12;
+  Surrounding context;
+  const std::uint32_t index = at % mem::kPageSize / 4;
+  const bool known = at - index * 4 == page_address_;
+  if (cleans_line(word)) context.cleans_table = known && is_table_flush(word, index);
+  if ((options_.slow_paths & plan::kFastReturn) != 0) return context;
+  const auto is_return = [&](std::uint32_t n) {
+    if (!known || n + 4 > page_.size()) return false;
+    const std::uint32_t add = page_[n + 2];
+    return (page_[n] == kLoadAll || page_[n] == kLoadAllButFirst) && page_[n + 1] == kNop &&
+           (add & 0xfffff000) == kAddToSp && (add & 0xfff) < 0x100 && page_[n + 3] == kReturn;
+  };
+  // A change of threads goes on on the new one's stack, with another value: it exits.
+  constexpr std::uint32_t kMoveToSp = 0xe1a0d000;
+  const bool switches = known && index + 1 < page_.size() && (page_[index + 1] & ~15u) == kMoveToSp;
+  if (writes_thread(word) && !switches) {
+    for (std::uint32_t n = index + 1; n < index + kWindow && !context.leaves_kernel; ++n) {
+      context.leaves_kernel = is_return(n);
+    }
+    context.threads = true;
+  } else if (is_return(index)) {
+    context.call =
+        kReturnCall | (word == kLoadAllButFirst ? kKeepsFirst : 0) | (page_[index + 2] & 0xff);
+  }
+  return context;
+}
+
+// A line is cleaned behind a store to it, and not in a loop: the flush of an entry of a translation
+// table, which nobody but the monitor walks, through the same cache.
+bool Stubs::is_table_flush(std::uint32_t word, std::uint32_t index) const {
+  constexpr std::uint32_t kBefore = 3;
+  const unsigned rt = transferred(word);
+  if ((options_.slow_paths & plan::kFastTableFlush) != 0 || index + 1 >= page_.size()) return false;
+  const std::uint32_t next = page_[index + 1];
+  const bool steps = (next & 0xfdf00000) == 0xe0800000 && (next >> 12 & 15) == rt;  // ADD Rt, ..
+  if (steps) return false;
+  for (std::uint32_t n = 1; n <= kBefore && n <= index; ++n) {
+    const std::uint32_t before = page_[index - n];
+    const bool stores = (before & 0xfe500000) == 0xe4000000;  // STR, any immediate
+    if (stores && (before >> 16 & 15) == rt) return true;
+  }
+  return false;
+}
+
+void Stubs::look_at(std::span<const std::uint32_t, kPageWords> words, GuestVirtual at) {
+  // The vectors' handlers, and the template of what an optimized kprobe branches to.
+  constexpr std::uint32_t kStoreFirst = 0xe88d4001;  // STM SP, {R0, LR}
+  constexpr std::uint32_t kReadSaved = 0xe14fe000;   // MRS LR, SPSR
+  constexpr std::uint32_t kStoreAll = 0xe88d7fff;    // STM SP, {R0-LR}
+  page_address_ = at.value();
+  __builtin_memcpy(page_.data(), words.data(), words.size_bytes());
+  const std::uint32_t* const last = &page_.back();
+  for (const std::uint32_t* word = page_.data(); word != last; ++word) {
+    if (*word != kStoreAll && (*word != kStoreFirst || word[1] != kReadSaved)) continue;
+    if (!is_copied(at.value())) copied_[copied_count_++ % copied_.size()] = at.value();
+    return;
+  }
+}
+
+bool Stubs::is_copied(std::uint32_t page) const {
+  const auto count = std::min<std::size_t>(copied_count_, copied_.size());
+  return std::ranges::count(std::span(copied_).first(count), page) != 0;
+}
+
+// ---- the way back ----
+
+std::optional<std::uint32_t> Stubs::roll_back(Frame& frame, const SharedState& shared) const {
+  auto slot = slot_at(frame.pc);
+  if (!slot) return std::nullopt;
+  if (sites_[*slot].address == 0) *slot -= sites_[*slot].word;
+  const Site& site = sites_[*slot];
+  if (site.address == 0) return std::nullopt;
+  // What a stub has saved is still where it saved it, whether it has been loaded again or not.
+  const std::uint32_t done = (frame.pc - address_of(*slot)) / 4;
+  const auto borrowed = borrowed_registers(code_at(*slot).first<2>(), address_of(*slot));
+  for (std::uint32_t n = 0; n < borrowed.size() && n < done; ++n) {
+    if (borrowed[n] != kNoRegister) frame.r[borrowed[n]] = shared.saved[n];
+  }
+  frame.pc = site.address;
+  return site.word;
+}
+
+}  // namespace mezzo::armv7

@@ -1,0 +1,540 @@
+// One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is
+// in doc/; each row is a case here or a row of emulate.hpp and control_registers.hpp.
+#include "arch/armv7/emulate.hpp"
+#include "arch/armv7/instructions.hpp"
+#include "arch/armv7/maintenance_loop.hpp"
+#include "arch/armv7/monitor.hpp"
+#include "arch/armv7/processor.hpp"
+#include "arch/armv7/view.hpp"
+
+namespace mezzo::armv7 {
+namespace {
+
+using Kind = Verdict::Kind;
+using mem::Outcome;
+using status::Armv7Exit;
+using status::StopReason;
+
+// What an exit was, for the counters and the trace ring.
+struct Exit {
+  Cpu& cpu;
+  Frame& frame;
+  Processor processor;
+  Context<Processor> context;
+  Armv7Exit cause = Armv7Exit::UndefinedInstruction;
+  std::uint32_t value = 0;
+
+  Exit(Cpu& of, Frame& at) : cpu(of), frame(at), processor(of), context{processor, of.vcpu, at} {}
+
+  void record(std::uint32_t pc) {
+    ++status_region.partitions[cpu.partition].exits[static_cast<std::uint32_t>(cause)];
+    status::Trace& trace = status_region.traces[cpu.index];
+    const std::uint32_t next = trace.next;
+    trace.entries[next % status::kTraceEntries] = {next, static_cast<std::uint32_t>(cause), pc,
+                                                   value};
+    trace.next = next + 1;
+  }
+};
+
+[[nodiscard]] bool is_thumb(const Frame& frame) { return (frame.cpsr & psr::kThumb) != 0; }
+
+// Whether the guest's IRQ input is asserted.
+[[nodiscard]] bool is_guest_interrupted(const Cpu& cpu) {
+  return cpu.core != nullptr ? cpu.devices.shared()->gic.signals() : is_interrupt_pending();
+}
+
+// ---- instructions ----
+
+Verdict emulate_word(Exit& exit, std::uint32_t word) {
+  const Decoded& decoded = exit.cpu.decoded.look_up(word);
+  const Instruction& instruction = decoded.instruction;
+  exit.cause = decoded.cause;
+  exit.value = word;
+  if (const auto loop = maintenance_loop(exit.context, instruction, decoded.control)) {
+    return run(exit.context, instruction, *loop);
+  }
+  if (exit.cause != Armv7Exit::SystemControl) {
+    return emulate(exit.context, instruction, decoded.control);
+  }
+  const bool pending = is_guest_interrupted(exit.cpu) || exit.cpu.interrupts.is_held();
+  exit.cpu.vcpu.shared->irq_pending = pending ? 1 : 0;  // what ISR is to say
+  const Verdict verdict = emulate(exit.context, instruction, decoded.control);
+  exit.processor.vectors_changed();
+  return verdict;
+}
+
+// SVC of a process: a call of its kernel, unless it runs words that have been replaced for the
+// kernel.
+Verdict answer_process(Exit& exit) {
+  const bool shares = (exit.cpu.fast.blocked & FastPath::kSharedText) != 0;
+  if (!shares || is_thumb(exit.frame)) return raise(Exception::SupervisorCall);
+  const auto word = exit.processor.instruction_at(exit.frame.pc);
+  const auto original = word ? exit.cpu.patches.dictionary().original(*word) : std::nullopt;
+  return original ? emulate_word(exit, *original) : raise(Exception::SupervisorCall);
+}
+
+// SVC: a process calls its kernel; in the kernel, the monitor has put it there.
+Verdict answer_call(Exit& exit) {
+  exit.frame.pc -= is_thumb(exit.frame) ? 2 : 4;
+  exit.cause = Armv7Exit::SupervisorCall;
+  if (exit.cpu.vcpu.is_user()) return answer_process(exit);
+  if (is_thumb(exit.frame)) return unsupported(Unsupported::ThumbKernel, exit.frame.pc);
+  const auto word = exit.processor.instruction_at(exit.frame.pc);
+  if (!word) return Verdict::resume();
+  const auto original = exit.cpu.patches.dictionary().original(*word);
+  if (!original) return raise(Exception::SupervisorCall);
+  return emulate_word(exit, *original);
+}
+
+Verdict answer_undefined(Exit& exit) {
+  exit.frame.pc -= is_thumb(exit.frame) ? 2 : 4;
+  exit.cause = Armv7Exit::UndefinedInstruction;
+  exit.value = exit.frame.pc;
+  if (exit.cpu.vcpu.is_user() && is_thumb(exit.frame)) return undefined();
+  if (is_thumb(exit.frame)) return unsupported(Unsupported::ThumbKernel, exit.frame.pc);
+  const auto word = exit.processor.instruction_at(exit.frame.pc);
+  if (!word) return Verdict::resume();
+  const Verdict verdict = emulate_word(exit, *word);
+  if (verdict.kind == Kind::Inject) exit.cause = Armv7Exit::UndefinedInstruction;
+  return verdict;
+}
+
+// ---- memory ----
+
+Verdict give_abort(Exit& exit, const Abort& abort, Access access) {
+  exit.cause = Armv7Exit::GuestAbort;
+  if (exit.cpu.vcpu.is_user() && !exit.cpu.slow_fills) {
+    exit.cpu.missed = {abort.address, access};
+    exit.cpu.fast.blocked |= FastPath::kMissed;
+  }
+  return access == Access::Execute ? prefetch_abort(abort) : data_abort(abort);
+}
+
+// The load or store at PC, if it is one that the monitor can do in the guest's place.
+std::optional<Instruction> access_at_pc(Exit& exit) {
+  if (is_thumb(exit.frame)) return std::nullopt;
+  const auto word = exit.processor.instruction_at(exit.frame.pc);
+  if (!word) return std::nullopt;
+  const Instruction instruction =
+      decode(exit.cpu.patches.dictionary().original(*word).value_or(*word));
+  if (!makes_access(instruction.op)) return std::nullopt;
+  return instruction;
+}
+
+// A store of the guest's kernel to a page whose text is patched; nothing if it must be the
+// processor's: of a process, or exclusive.
+std::optional<Verdict> store_for(Exit& exit) {
+  if (exit.cpu.vcpu.is_user()) return std::nullopt;
+  const auto instruction = access_at_pc(exit);
+  if (!instruction) return std::nullopt;
+  return emulate(exit.context, *instruction);
+}
+
+// An access to an emulated device. What no device takes (a fetch, an exclusive access, Thumb code)
+// is an external abort.
+Verdict access_device(Exit& exit, GuestVirtual at, Access access) {
+  const auto instruction = access == Access::Execute ? std::nullopt : access_at_pc(exit);
+  if (instruction) return emulate(exit.context, *instruction);
+  const Abort abort = {
+      .status = FaultStatus::External, .write = access == Access::Write, .address = at};
+  return give_abort(exit, abort, access);
+}
+
+// Somebody may access a page now: processes may run words that have been replaced for their kernel.
+void note_execution(Cpu& cpu, GuestPhysical page, Access access, Privilege privilege) {
+  if (access != Access::Execute || privilege != Privilege::User) return;
+  if (Processor(cpu).has_replaced_words(page)) cpu.fast.blocked |= FastPath::kSharedText;
+}
+
+// An access that the shadow tables refused.
+Verdict settle_access(Exit& exit, GuestVirtual at, Access access, Privilege privilege) {
+  exit.processor.follow_stubs();
+  for (;;) {
+    const auto result = exit.processor.shadow().miss(at, access, privilege);
+    switch (result.outcome) {
+      case Outcome::Filled:
+        note_execution(exit.cpu, result.physical, access, privilege);
+        if (exit.cause != Armv7Exit::PatchPage) exit.cause = Armv7Exit::ShadowFill;
+        return Verdict::resume();
+      case Outcome::GuestFault:
+        return give_abort(exit, Processor::abort_of(result.fault, at, access), access);
+      case Outcome::NeedsExecute:
+        exit.cause = Armv7Exit::PatchPage;
+        if (!exit.processor.patch(result.machine, at)) {
+          return unsupported(Unsupported::PatchTableFull, exit.frame.pc);
+        }
+        continue;
+      case Outcome::WriteProtected:
+        exit.cause = Armv7Exit::PatchedStore;
+        if (!exit.cpu.memory.is_patched(exit.cpu.memory.frame(result.machine))) {
+          exit.cause = Armv7Exit::DeviceAccess;  // a page that only reads reach directly
+          return access_device(exit, at, access);
+        }
+        if (const auto verdict = store_for(exit)) return *verdict;
+        exit.processor.unpatch(result.machine);
+        continue;
+      case Outcome::Emulated:
+        exit.cause = Armv7Exit::DeviceAccess;
+        exit.value = static_cast<std::uint32_t>(result.physical.value());
+        return access_device(exit, at, access);
+      case Outcome::Nothing:
+      case Outcome::MonitorWindow:
+        exit.value = at.value();
+        return give_abort(
+            exit,
+            {.status = FaultStatus::External, .write = access == Access::Write, .address = at},
+            access);
+    }
+  }
+}
+
+// Whether the processor refused an access for what the tables say (B3.13.3), not for alignment or
+// because a bus failed.
+[[nodiscard]] bool is_from_tables(std::uint32_t fault_status) {
+  switch (fault_status & 0x40f) {
+    case 0x3:  // access flag, section
+    case 0x5:
+    case 0x6:  // access flag, page
+    case 0x7:
+    case 0x9:
+    case 0xb:
+    case 0xd:
+    case 0xf:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Verdict answer_data_abort(Exit& exit) {
+  const std::uint32_t status = Dfsr::read();
+  const GuestVirtual at{Dfar::read()};
+  const Access access = (status & 1u << 11) != 0 ? Access::Write : Access::Read;
+  exit.value = at.value();
+  if (is_from_tables(status)) {
+    return settle_access(exit, at, access, exit.context.privilege());
+  }
+  exit.cause = Armv7Exit::GuestAbort;
+  return abort_verdict(Exception::DataAbort, status & 0x1c0f, at);
+}
+
+Verdict answer_prefetch_abort(Exit& exit) {
+  const std::uint32_t status = Ifsr::read();
+  const GuestVirtual at{Ifar::read()};  // not the PC, if an instruction goes on in the next page
+  exit.value = at.value();
+  if (is_from_tables(status)) {
+    return settle_access(exit, at, Access::Execute, exit.context.privilege());
+  }
+  exit.cause = Armv7Exit::GuestAbort;
+  return abort_verdict(Exception::PrefetchAbort, status & 0x140f, at);
+}
+
+// ---- interrupts ----
+
+// Nothing wakes a guest from a branch to itself with interrupts off: it has halted.
+[[nodiscard]] bool is_halted(Exit& exit) {
+  constexpr std::uint32_t kBranchToItself = 0xeafffffe;
+  const bool masked = (exit.cpu.vcpu.masks() & psr::kIrqOff) != 0;
+  return masked && !exit.cpu.vcpu.is_user() && !is_thumb(exit.frame) &&
+         exit.processor.instruction_at(exit.frame.pc) == kBranchToItself;
+}
+
+// How a guest ends that does nothing any more, or whose watchdog has run out; else it goes on.
+Verdict at_heartbeat(Exit& exit) {
+  if (exit.cpu.devices.expired()) return Verdict::stop(StopReason::Reset);
+  return is_halted(exit) ? Verdict::stop(StopReason::Halted, exit.frame.pc) : Verdict::resume();
+}
+
+// The monitor's own are handled here. The guest's stay raised until its handler acknowledges them
+// at its CPU interface; settle_interrupts() delivers them, or holds them back. An FIQ is never
+// the guest's; where the monitor has none either, the guest has made one of its lines one.
+Verdict answer_interrupt(Exit& exit, std::uint32_t trap) {
+  const bool masked = (exit.cpu.vcpu.masks() & psr::kIrqOff) != 0;
+  exit.cause = masked ? Armv7Exit::DeferredInterrupt : Armv7Exit::Interrupt;
+  if (exit.cpu.core != nullptr) {
+    exit.cpu.core->distribute(exit.cpu);
+    if (exit.cpu.core->take_beat(exit.cpu)) {
+      exit.cause = Armv7Exit::Heartbeat;
+      return at_heartbeat(exit);
+    }
+  } else if (exit.cpu.interrupts.take_own()) {
+    exit.cause = Armv7Exit::Heartbeat;
+    return at_heartbeat(exit);
+  }
+  if (trap == MEZZO_TRAP_FIQ && !exit.cpu.interrupts.beats_by_fiq()) {
+    return unsupported(Unsupported::FastInterrupt, exit.frame.pc);
+  }
+  return Verdict::resume();
+}
+
+// ---- the way back ----
+
+// Goes on to where the guest's handler is, if its vector leads there as Linux' do. Whether it does.
+bool deliver_quickly(Exit& exit, const Verdict& verdict) {
+  if (exit.cpu.slow_vectors) return false;
+  const auto read = [&](std::uint32_t at) -> std::optional<std::uint32_t> {
+    std::uint32_t word = 0;
+    if (exit.processor.read(GuestVirtual{at}, &word, sizeof word, Privilege::Kernel)) {
+      return std::nullopt;
+    }
+    return exit.cpu.patches.dictionary().original(word).value_or(word);
+  };
+  enter_view(exit.cpu, Privilege::Kernel);
+  const auto exception = static_cast<Exception>(verdict.vector);
+  const auto* const stub =
+      exit.cpu.vector_stubs.find(exception, vector_of(exit.cpu.vcpu.control, exception), read);
+  return stub != nullptr && deliver_through(exit.context, verdict, *stub);
+}
+
+// Delivers an exception; stubs read the fault registers where they are shared.
+Verdict take(Exit& exit, const Verdict& verdict) {
+  const Verdict delivered =
+      deliver_quickly(exit, verdict) ? Verdict::resume() : deliver(exit.context, verdict);
+  SharedState& shared = *exit.cpu.vcpu.shared;
+  const SystemControl& control = exit.cpu.vcpu.control;
+  shared.dfsr = control.dfsr;
+  shared.ifsr = control.ifsr;
+  shared.dfar = control.dfar;
+  shared.ifar = control.ifar;
+  return delivered;
+}
+
+// An interrupt of the guest's. The next one is assembly's, if nothing can be saved by knowing the
+// handler.
+void deliver_interrupt(Exit& exit) {
+  const Verdict verdict = raise(Exception::Irq);
+  exit.cpu.fast.irq_vector = 0;
+  if (deliver_quickly(exit, verdict)) return;
+  if (deliver(exit.context, verdict).kind != Kind::Resume) return;
+  if (exit.cpu.fast.pending != 0) exit.cpu.fast.irq_vector = exit.frame.pc;
+}
+
+[[nodiscard]] bool has_masked(const Cpu& cpu) { return (cpu.vcpu.masks() & psr::kIrqOff) != 0; }
+
+// What the guest is to run with: whether an interrupt waits for it to unmask, and whether only the
+// processor's own mask keeps that one away.
+void leave_interrupts(Exit& exit, bool defer, bool only_processor) {
+  Cpu& cpu = exit.cpu;
+  cpu.vcpu.shared->irq_pending = defer ? 1 : 0;
+  cpu.vcpu.shared->doorbell = defer ? Stubs::kAlarm : Stubs::kDoorbell;
+  if (defer) {
+    cpu.fast.blocked |= FastPath::kInterrupt;
+  } else {
+    cpu.fast.blocked &= ~FastPath::kInterrupt;
+  }
+  exit.frame.cpsr = (exit.frame.cpsr & psr::kLive) | psr::kUser | psr::kAbortOff |
+                    (only_processor ? psr::kIrqOff : 0);
+}
+
+// On a shared processor: more urgent partitions run first; what interrupts the guest is on its
+// list.
+void settle_shared(Exit& exit, Core& core) {
+  Cpu& cpu = exit.cpu;
+  if (cpu.devices.take_accessed()) core.timers_changed();
+  core.yield(cpu, Core::Rest::None);
+  core.set_timer();
+  if (is_guest_interrupted(cpu) && !has_masked(cpu)) deliver_interrupt(exit);
+  leave_interrupts(exit, is_guest_interrupted(cpu) && has_masked(cpu), false);
+}
+
+// A pending interrupt is taken as soon as the guest allows it; until then it is held back.
+void settle_interrupts(Exit& exit) {
+  Cpu& cpu = exit.cpu;
+  if (cpu.core != nullptr) return settle_shared(exit, *cpu.core);
+  CpuInterrupts& interrupts = cpu.interrupts;
+  if (std::exchange(cpu.fast.delivered, 0) != 0) interrupts.delivered();
+  interrupts.open();
+  (void)interrupts.take_stolen();
+  if (is_anything_pending()) (void)interrupts.take_own();
+  const bool pending = is_interrupt_pending();
+  if (pending && !has_masked(cpu)) {
+    deliver_interrupt(exit);
+    interrupts.delivered();
+  }
+  const bool defer = pending && has_masked(cpu);
+  leave_interrupts(exit, defer, defer && !interrupts.hold());
+}
+
+// WFI on a shared processor: others run meanwhile.
+Verdict wait_shared(Cpu& cpu, Core& core) {
+  for (;;) {
+    if (cpu.interrupts.has_beaten() || is_commanded()) obey_control(cpu);
+    if (is_guest_interrupted(cpu)) return Verdict::skip();
+    core.yield(cpu, Core::Rest::Waiting);
+  }
+}
+
+// WFI: waits with the guest's context untouched; an interrupt of its own ends it, masked or not
+// (B1.8.13).
+Verdict wait(Exit& exit) {
+  Cpu& cpu = exit.cpu;
+  if (cpu.core != nullptr) return wait_shared(cpu, *cpu.core);
+  CpuInterrupts& interrupts = cpu.interrupts;
+  for (;;) {
+    if (interrupts.has_beaten() && cpu.devices.expired()) return Verdict::stop(StopReason::Reset);
+    if (interrupts.has_beaten() || is_commanded()) obey_control(cpu);
+    interrupts.open();
+    if (interrupts.take_stolen()) continue;
+    if (is_anything_pending()) {
+      if (!interrupts.take_own()) return Verdict::skip();
+    } else if (cpu.fast.irq_vector != 0 && !has_masked(cpu)) {
+      finish_instruction(exit.frame);
+      settle_interrupts(exit);
+      enter_guest(cpu);
+      sleep_as_guest();
+    } else {
+      wait_for_interrupt();
+    }
+  }
+}
+
+Verdict apply(Exit& exit, const Verdict& verdict) {
+  switch (verdict.kind) {
+    case Kind::Skip:
+      finish_instruction(exit.frame);
+      return Verdict::resume();
+    case Kind::Wait:
+      return wait(exit);
+    case Kind::Inject:
+      return take(exit, verdict);
+    case Kind::Resume:
+    case Kind::Stop:
+    case Kind::Restart:
+      return verdict;
+  }
+  bug("a verdict of no kind", &exit.frame);
+}
+
+// An exit inside a stub happens, for the guest, before the word that the stub stands for. Returns
+// that word if the exit is about it: the stub could not go on.
+std::optional<std::uint32_t> leave_stub(Exit& exit, std::uint32_t trap) {
+  exit.cpu.roots.use_flat();
+  const auto word = exit.cpu.stubs.roll_back(exit.frame, *exit.cpu.vcpu.shared);
+  if (!word || trap == MEZZO_TRAP_SUPERVISOR_CALL) return word;
+  if (trap != MEZZO_TRAP_DATA_ABORT) return std::nullopt;
+  const std::uint32_t at = Dfar::read();
+  const bool rang = Stubs::contains(at) || at - layout::kWindow < layout::kWindowSize;
+  return rang ? word : std::nullopt;
+}
+
+// What stubs read of the user mode's bank, and TPIDRURO on the way between the guest's kernel,
+// which may keep a value of its own there, and its user mode.
+void follow_mode(Exit& exit, bool was_user) {
+  Vcpu& vcpu = exit.cpu.vcpu;
+  SharedState& shared = *vcpu.shared;
+  if (!vcpu.is_user()) {
+    shared.user_sp = user_register(vcpu, exit.frame, 13);
+    shared.user_lr = user_register(vcpu, exit.frame, 14);
+  }
+  if (was_user == vcpu.is_user()) return;
+  ThreadUserReadOnly::write(was_user ? shared.kernels_thread : shared.process_thread);
+}
+
+Verdict decide(Exit& exit, std::uint32_t trap) {
+  const bool kernel = !exit.cpu.vcpu.is_user() && !is_thumb(exit.frame);
+  if (kernel && Stubs::contains(exit.frame.pc)) {
+    if (const auto word = leave_stub(exit, trap)) return emulate_word(exit, *word);
+  }
+  switch (trap) {
+    case MEZZO_TRAP_SUPERVISOR_CALL:
+      return answer_call(exit);
+    case MEZZO_TRAP_UNDEFINED:
+      return answer_undefined(exit);
+    case MEZZO_TRAP_DATA_ABORT:
+      return answer_data_abort(exit);
+    case MEZZO_TRAP_PREFETCH_ABORT:
+      return answer_prefetch_abort(exit);
+    case MEZZO_TRAP_IRQ:
+    case MEZZO_TRAP_FIQ:
+      return answer_interrupt(exit, trap);
+    default:
+      bug("a trap of no kind", &exit.frame);
+  }
+}
+
+// For assembly, which switches between contexts that C++ has entered since one of them lost its
+// tables to another.
+void remember_context(Cpu& cpu) {
+  if (cpu.fast.transfers_off != 0) return;
+  if (cpu.recycles != cpu.shadow->counters().recycles) {
+    cpu.recycles = cpu.shadow->counters().recycles;
+    cpu.contexts.fill({});
+  }
+  cpu.contexts[cpu.vcpu.asid()] = cpu.roots.guest();
+}
+
+// Assembly has switched to another context.
+void follow_context(Cpu& cpu) {
+  if (cpu.shadow->format().controls().contextidr == cpu.vcpu.control.contextidr) return;
+  cpu.roots.adopt_guest(cpu.contexts[cpu.vcpu.asid()]);
+  Processor(cpu).follow_controls();
+}
+
+}  // namespace
+
+void enter_guest(Cpu& cpu) {
+  enter_view(cpu, privilege_of(cpu));
+  // What assembly loads for a process and for its kernel is known from the last return to one by
+  // C++.
+  if (cpu.vcpu.is_user() && cpu.fast.blocked != FastPath::kOff) {
+    cpu.fast.dacr = cpu.vcpu.shared->dacr;
+    cpu.fast.user_access = cpu.shadow->access_control(Privilege::User, true);
+    cpu.fast.kernel_access = cpu.shadow->access_control(Privilege::Kernel, true);
+    cpu.fast.blocked &= ~FastPath::kStale;
+  } else if (cpu.flushes != cpu.shadow->counters().flushes) {
+    cpu.fast.blocked |= FastPath::kStale;
+  }
+  cpu.flushes = cpu.shadow->counters().flushes;
+  remember_context(cpu);
+}
+
+// For assembly: a process goes on whose access its kernel has had to settle, and would miss again.
+extern "C" void fill_missed() {
+  Cpu& cpu = this_cpu();
+  cpu.fast.blocked &= ~FastPath::kMissed;
+  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
+  follow_context(cpu);
+  Processor processor(cpu);
+  processor.follow_stubs();
+  const auto [at, access] = cpu.missed;
+  const auto result = processor.shadow().miss(at, access, Privilege::User);
+  if (result.outcome == Outcome::Filled) {
+    note_execution(cpu, result.physical, access, Privilege::User);
+  }
+  if (is_view_loaded(cpu)) return cpu.roots.use_guest();
+  enter_guest(cpu);
+}
+
+extern "C" void handle_trap(std::uint32_t trap, std::uint32_t psr) {
+  Cpu& cpu = this_cpu();
+  Frame& frame = *pointer_to<Frame>(layout::kFrame);
+  if ((psr & psr::kModeMask) != psr::kUser) bug("unexpected trap in the monitor", &frame);
+  Exit exit(cpu, frame);
+  const std::uint32_t pc = frame.pc;
+  const bool was_user = cpu.vcpu.is_user();
+  const std::uint32_t mode = cpu.vcpu.mode, masks = cpu.vcpu.masks(), dacr = cpu.vcpu.shared->dacr;
+  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
+  follow_context(cpu);
+  Verdict verdict = decide(exit, trap);
+  exit.record(pc);
+  if (const auto end = cpu.devices.take_end()) verdict = *end;
+  while (verdict.kind != Kind::Resume) {
+    if (verdict.kind == Kind::Stop || verdict.kind == Kind::Restart) end_partition(cpu, verdict);
+    verdict = apply(exit, verdict);
+  }
+  if (cpu.interrupts.has_beaten() || is_commanded()) obey_control(cpu);
+  const bool is_interrupt = trap == MEZZO_TRAP_IRQ || trap == MEZZO_TRAP_FIQ;
+  const bool quiet = !is_interrupt && (masks & ~cpu.vcpu.masks()) == 0 && cpu.core == nullptr &&
+                     (cpu.fast.blocked & FastPath::kInterrupt) == 0;
+  // Most exits leave the guest where it was but for a register, or an entry of its tables.
+  const bool filled = exit.cause == Armv7Exit::ShadowFill;
+  const bool same = quiet && (trap == MEZZO_TRAP_UNDEFINED || filled) && cpu.vcpu.mode == mode &&
+                    cpu.vcpu.shared->dacr == dacr && is_view_loaded(cpu) &&
+                    (!filled || are_rights_loaded(cpu));
+  if (same) return cpu.roots.use_guest();
+  if (!quiet) settle_interrupts(exit);
+  follow_mode(exit, was_user);
+  enter_guest(cpu);
+}
+
+}  // namespace mezzo::armv7

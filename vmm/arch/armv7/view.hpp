@@ -1,0 +1,56 @@
+// The guest's view of its memory: which root and which rights the processor has while the guest
+// runs in its present mode, and whether those that are loaded still serve. trap.cpp loads them on
+// the way back; fast_path.S those that C++ has loaded before.
+#pragma once
+
+#include "arch/armv7/instructions.hpp"
+#include "arch/armv7/processor.hpp"
+
+namespace mezzo::armv7 {
+
+[[nodiscard]] inline Privilege privilege_of(const Cpu& cpu) {
+  return cpu.vcpu.is_user() ? Privilege::User : Privilege::Kernel;
+}
+
+[[nodiscard]] inline LoadedRoot root_of(const Cpu& cpu, Privilege privilege) {
+  const mem::Root root = cpu.shadow->current(privilege);
+  return {static_cast<std::uint32_t>(root.table.value()) | cpu.walk_attributes, root.context};
+}
+
+// Whether the guest's root and rights are still those that were loaded for it last.
+[[nodiscard]] inline bool is_view_loaded(const Cpu& cpu) {
+  return root_of(cpu, privilege_of(cpu)) == cpu.roots.guest() &&
+         cpu.flushes == cpu.shadow->counters().flushes &&
+         cpu.shadow->format().controls().dacr == cpu.vcpu.shared->dacr;
+}
+
+// What the guest may access in its present mode. A kernel that has shut itself out of its
+// processes' memory is left the rights that it had in the last call, unless that is to be strict:
+// opening it again would be an exit.
+[[nodiscard]] inline std::uint32_t access_of(Cpu& cpu, Privilege privilege) {
+  const std::uint32_t access = cpu.shadow->access_control(privilege, true);
+  const bool known = cpu.lazy_domains && cpu.flushes == cpu.shadow->counters().flushes &&
+                     (cpu.fast.blocked & FastPath::kStale) == 0;
+  return privilege == Privilege::Kernel && known ? access | cpu.fast.kernel_access : access;
+}
+
+// Whether the processor has the rights of the guest's present mode: it has not those of a new tag.
+[[nodiscard]] inline bool are_rights_loaded(Cpu& cpu) {
+  return Dacr::read() == access_of(cpu, privilege_of(cpu));
+}
+
+// Loads the guest's root and its rights in a mode of `privilege`.
+inline void enter_view(Cpu& cpu, Privilege privilege) {
+  if (cpu.shadow->format().controls().dacr != cpu.vcpu.shared->dacr) {
+    Processor(cpu).follow_controls();
+  }
+  cpu.roots.set_guest(root_of(cpu, privilege));
+  cpu.roots.use_guest();
+  const std::uint32_t access = access_of(cpu, privilege);
+  if (Dacr::read() != access) {
+    Dacr::write(access);
+    instruction_barrier();
+  }
+}
+
+}  // namespace mezzo::armv7
