@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/sha256.hpp"
+#include "bench/claims.hpp"
 #include "bench/counts.hpp"
 #include "loader/kernel.hpp"
 #include "mezzo_build.hpp"
@@ -20,8 +22,18 @@ namespace {
 // Raised whenever the way changes in which output becomes figures: what is kept is measured anew.
 constexpr int kFigures = 1;
 
-bool chosen(const std::vector<std::string>& names, std::string_view name) {
-  return names.empty() || std::ranges::find(names, name) != names.end();
+// A suite's name stands for those that begin with it and a hyphen, too.
+bool chosen(const std::vector<std::string>& names, const Suite& suite) {
+  const std::string_view whole = suite.name;
+  return names.empty() || std::ranges::any_of(names, [&](const std::string& name) {
+           return whole == name || whole.starts_with(name + "-");
+         });
+}
+
+// A quick run has no variants, unless it is asked for one.
+bool chosen(const std::vector<std::string>& names, const Machine& machine, bool quick) {
+  return (names.empty() && !(quick && machine.variant != nullptr)) ||
+         std::ranges::find(names, machine.name) != names.end();
 }
 
 std::string digest(std::string_view text) {
@@ -40,7 +52,7 @@ Json parts_of(const Boot& boot) {
 Json command_of(const Boot& boot, const Sources& sources) {
   Json command = Json::array();
   for (std::string argument : boot.command) {
-    for (const auto& folder : {sources.cache, sources.directory}) {
+    for (const auto& folder : {sources.cache, sources.directory, sources.build}) {
       const std::string prefix = folder.string() + "/";
       for (std::size_t at; (at = argument.find(prefix)) != std::string::npos;) {
         argument.erase(at, prefix.size());
@@ -53,11 +65,11 @@ Json command_of(const Boot& boot, const Sources& sources) {
 
 // What a monitor's ELF takes: bytes in the file that are loaded, and bytes of memory with what is
 // zero.
-Json size_of(const std::filesystem::path& monitor) {
+Json size_of(const std::filesystem::path& monitor, plan::Architecture architecture) {
   const base::Bytes bytes = base::read_file(monitor);
   system::KernelSpec spec;
   spec.format = system::KernelFormat::Elf;
-  const auto image = loader::read_kernel(bytes, spec);
+  const auto image = loader::read_kernel(bytes, spec, architecture);
   if (!image) {
     throw UserError(fmt::format("{} is no ELF: {}", monitor.string(), image.error().what));
   }
@@ -86,7 +98,10 @@ class Run {
     }
     Json cell = measure_cell(suite, machine, boot, folder);
     cell["command"] = command_of(boot, sources);
-    if (!boot.monitor.empty()) cell["monitor"] = size_of(boot.monitor);
+    if (!boot.monitor.empty()) {
+      cell["monitor"] = size_of(
+          boot.monitor, machine.is_armv7() ? plan::Architecture::Armv7 : plan::Architecture::Ia32);
+    }
     cell["key"] = key;
     base::write_file(folder / "cell.json", text_of(cell));
     return cell;
@@ -108,8 +123,10 @@ class Run {
     std::string text = fmt::format("{} {} {} {}\n{}", kSchema, kFigures, boot.qemu, suite.name,
                                    command_of(boot, sources).dump());
     text += parts_of(boot).dump();
-    for (const std::string& argument : boot.command) {
-      if (argument.ends_with(".elf")) text += base::sha256(base::read_file(argument));
+    for (const std::string_view argument : boot.command) {
+      const bool made = std::ranges::any_of(std::array{".elf", ".uimage", ".dtb"},
+                                            [&](auto end) { return argument.ends_with(end); });
+      if (made) text += base::sha256(base::read_file(argument));
     }
     if (suite.counts) {
       text += base::sha256(base::read_file(plugin_of(boot)));
@@ -120,7 +137,8 @@ class Run {
   }
 
   [[nodiscard]] bool counts_pages(const Suite& suite) const {
-    return suite.guest == Guest::Linux && !suite.beside_neighbours && !options_.quick;
+    return suite.guest == Guest::Linux && !suite.beside_neighbours && !suite.armv7 &&
+           !options_.quick;
   }
 
   static std::optional<Json> recall(const std::filesystem::path& folder, const std::string& key) {
@@ -176,9 +194,9 @@ Json measure(const Options& options) {
                  {"cells", Json::array()},
                  {"missing", Json::array()}};
   for (const Suite& suite : suites()) {
-    if (!chosen(options.suites, suite.name)) continue;
+    if (!chosen(options.suites, suite)) continue;
     for (const Machine& machine : machines()) {
-      if (!chosen(options.machines, machine.name) || !suite.runs_on(machine)) continue;
+      if (!suite.runs_on(machine) || !chosen(options.machines, machine, options.quick)) continue;
       try {
         result["cells"].push_back(run.cell(suite, machine));
       } catch (const UserError& error) {
@@ -192,6 +210,9 @@ Json measure(const Options& options) {
   if (result["cells"].empty() && result["missing"].empty()) {
     throw UserError("none of the chosen suites runs on a chosen machine",
                     "What runs where, says: mezzo bench --list");
+  }
+  if (Json claims = armv7_claims(result, read_published(options.report)); !claims.empty()) {
+    result["claims"] = std::move(claims);
   }
   base::write_file(options.directory / "result.json", text_of(result));
   return result;

@@ -17,6 +17,7 @@ struct Options {
   std::filesystem::path directory;  // of results
   std::chrono::seconds timeout{};   // without a word from a guest
   std::filesystem::path plugins;    // the folder of the counting plugins
+  std::filesystem::path report;     // the folder of published figures
   Sources sources;
 };
 

@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "abi/status.hpp"
+#include "arch/armv7/layout.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "bench/guest/operations.hpp"
+#include "run/names.hpp"
 
 namespace mezzo::bench {
 
@@ -30,6 +33,35 @@ constexpr char kAmd64Xen[] =
     "domain monitor ffff800000000000 ffff87ffffffffff\n"
     "domain kernel ffff880000000000 ffffffffffffffff\n"
     "traps kernel\n";
+
+// Modules of an Arm kernel are below it. `stubs` is code of the monitor's that its guest's kernel
+// runs without leaving (doc/armv7.md).
+constexpr char kArmv7[] =
+    "domain user 0 beffffff\n"
+    "domain kernel bf000000 ffffffff\n";
+
+std::string armv7_on_mezzo() {
+  using armv7::layout::kWindow;
+  constexpr std::uint32_t kWindowEnd = kWindow + armv7::layout::kWindowSize - 1;
+  constexpr std::uint32_t kStubs = MEZZO_STUBS, kStubsEnd = kStubs + MEZZO_STUBS_SIZE - 1;
+  std::string table = fmt::format(
+      "domain user 0 beffffff\n"
+      "domain stubs {:x} {:x}\n"
+      "domain monitor {:x} {:x}\n"
+      "domain kernel bf000000 ffffffff\n"
+      "traps kernel\n",
+      kStubs, kStubsEnd, kWindow, kWindowEnd);
+  // The first partition's counters, in the status region at the window's start. Only the low half
+  // of a counter is at its address: so one increment is one store there.
+  constexpr std::size_t kCounters =
+      kWindow + offsetof(status::Region, partitions) + offsetof(status::PartitionStatus, exits);
+  for (std::uint32_t cause = 0; cause < run::exit_causes_of(plan::Architecture::Armv7); ++cause) {
+    table +=
+        fmt::format("event {} monitor {:x}\n", run::name_of_cause(plan::Architecture::Armv7, cause),
+                    kCounters + cause * sizeof(std::uint64_t));
+  }
+  return table;
+}
 
 // The probe runs at low addresses, on a bare machine as on the monitor.
 constexpr char kProbe[] =
@@ -77,6 +109,19 @@ Json figures_of(const Json& counts, const Json& region) {
     }
     if (!kinds.empty()) figures[key] = kinds;
   };
+  // By cause: the monitor's own count, and its instructions in these exits.
+  if (counts.contains("events") && !counts["events"].empty()) {
+    const Json& names = counts["events"];
+    Json exits = Json::object(), instructions = Json::object();
+    for (std::size_t n = 0; n < names.size(); ++n) {
+      const std::string name = names[n];
+      if (region["events"][n] != 0) exits[name] = region["events"][n].get<double>() / occurrences;
+      const double count = region["event_instructions"][n];
+      if (count != 0) instructions[name] = count / occurrences;
+    }
+    figures["exits"] = exits;
+    figures["monitor by exit"] = instructions;
+  }
   add_sensitive("of the kernel", "kernel");
   add_sensitive("of the programs", "user");
   return figures;
@@ -86,6 +131,7 @@ Json figures_of(const Json& counts, const Json& region) {
 
 std::string domains_of(const Machine& machine, Guest guest) {
   if (guest == Guest::Probe) return machine.host == Host::Bare ? kProbe : kProbeMezzo;
+  if (machine.is_armv7()) return machine.host == Host::Bare ? kArmv7 : armv7_on_mezzo();
   const bool amd64 = machine.architecture == std::string_view("amd64");
   switch (machine.host) {
     case Host::Mezzo:

@@ -37,7 +37,11 @@ struct Sources {
 struct Files {
   std::filesystem::path kernel, initramfs;  // the probe has no initramfs
   std::string cmdline;                      // without the console's name
+  std::filesystem::path device_tree{};      // of the board; only for Arm
 };
+
+// Where things are in Debian's packages of one architecture.
+struct Distribution;
 
 // Fetches packages of one architecture (Debian's name) and assembles guests from them. Throws
 // UserError.
@@ -51,13 +55,12 @@ class GuestBuilder {
   [[nodiscard]] const std::vector<Part>& parts() const { return parts_; }
 
  private:
-  [[nodiscard]] bool is_amd64() const { return architecture_ == "amd64"; }
-  [[nodiscard]] std::filesystem::path program(const char* name) const;
+  [[nodiscard]] std::filesystem::path program(const std::string& name) const;
   [[nodiscard]] std::filesystem::path initramfs(const Workload& workload,
                                                 const fetch::Package& kernel);
   [[nodiscard]] fetch::PackageCache& cache();
 
-  std::string architecture_;
+  const Distribution& distribution_;
   const Sources& sources_;
   std::unique_ptr<fetch::PackageCache> cache_;  // from the first package on
   std::vector<Part> parts_;

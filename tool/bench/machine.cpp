@@ -9,9 +9,8 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
-#include "command/prepare.hpp"
-#include "image/compile.hpp"
-#include "image/write.hpp"
+#include "bench/image.hpp"
+#include "bench/machine_armv7.hpp"
 #include "run/qemu.hpp"
 
 namespace mezzo::bench {
@@ -22,18 +21,23 @@ namespace {
 // nothing. The flood stays in the machine: one of two network cards on a hub sends to the other, so
 // that it comes at the same virtual time in each run.
 constexpr char kIdle[] = "run idle sleep 1000000\n";
-constexpr char kHog[] = "run hog /bin/micro hog\n";
-constexpr char kStorm[] = "run storm /bin/micro storm\n";
+constexpr char kHog[] = "run hog /bin/load hog\n";
+constexpr char kStorm[] = "run storm /bin/load storm\n";
 constexpr char kFlood[] = R"sh(for module in /modules/*; do insmod $module; done
 ifconfig eth0 10.0.0.1 netmask 255.255.255.0 up
 ifconfig eth1 10.0.1.1 netmask 255.255.255.0 up
 arp -i eth0 -s 10.0.0.2 $(cat /sys/class/net/eth1/address)
 sleep 2
-/bin/micro flood 10.0.0.2 &
+/bin/load flood 10.0.0.2 &
 sleep 2
 cat /proc/net/dev /proc/interrupts
 [ $(cat /sys/class/net/eth1/statistics/rx_packets) -gt 1000 ] && run flood sleep 1000000
 )sh";
+
+constexpr Machine variant(const char* name, const char* title, const char* keys) {
+  return {
+      .name = name, .title = title, .architecture = "armhf", .host = Host::Mezzo, .variant = keys};
+}
 
 constexpr std::array kMachines{
     Machine{"native", "Linux on the bare machine, i386", "i386", Host::Bare},
@@ -45,38 +49,42 @@ constexpr std::array kMachines{
     Machine{"beside-storm", "beside one that calls its kernel without end", "i386", Host::Mezzo,
             kStorm},
     Machine{"beside-flood", "beside one that floods its network", "i386", Host::Mezzo, kFlood},
+    Machine{"native-armv7", "Linux on the bare machine, Cortex-A9", "armhf", Host::Bare},
+    Machine{"mezzo-armv7", "Linux on Mezzo, Cortex-A9", "armhf", Host::Mezzo},
+    variant("armv7-strict", "the same with strict user access", "user_access = \"strict\"\n"),
+    variant("armv7-roots", "the same with kernel and programs told apart by roots",
+            "view = \"roots\"\n"),
+    variant("armv7-no-masks", "without stubs for CPS, MRS and MSR", R"(slow_paths = ["masks"])"),
+    variant("armv7-no-thread-id", "without stubs for TPIDRPRW", R"(slow_paths = ["thread_id"])"),
+    variant("armv7-no-domain-access", "without stubs for DACR",
+            R"(slow_paths = ["domain_access"])"),
+    variant("armv7-no-return", "calls and returns by C++", R"(slow_paths = ["return"])"),
+    variant("armv7-no-prefill", "without neighbours of a filled page",
+            R"(slow_paths = ["prefill"])"),
+    variant("armv7-no-table-flush", "with each flush of an entry of the guest's tables",
+            R"(slow_paths = ["table_flush"])"),
+    variant("armv7-no-vectors", "exception handlers from their first instruction",
+            R"(slow_paths = ["vectors"])"),
+    variant("armv7-no-interrupts", "interrupts delivered by C++", R"(slow_paths = ["interrupts"])"),
+    variant("armv7-no-transfers", "context switches, cache maintenance and LDRT by C++",
+            R"(slow_paths = ["transfers"])"),
+    variant(
+        "armv7-trap-all", "without all of these",
+        R"(slow_paths = ["masks", "thread_id", "domain_access", "return", "prefill", "table_flush", "vectors", "interrupts", "transfers"])"),
 };
-
-bool is_amd64(const Machine& machine) { return machine.architecture == std::string_view("amd64"); }
-
-// Virtual time, one processor, no chance, the console on stdout's place. QEMU's -icount repeats a
-// run exactly only with one thread, `sleep=off` and a fixed date.
-std::vector<std::string> qemu(const Machine& machine, const char* cpu) {
-  return {is_amd64(machine) ? "qemu-system-x86_64" : "qemu-system-i386",
-          "-nodefaults",
-          "-display",
-          "none",
-          "-no-reboot",
-          "-machine",
-          "pc",
-          "-accel",
-          "tcg,thread=single",
-          "-icount",
-          "shift=0,sleep=off",
-          "-seed",
-          "1",
-          "-rtc",
-          "base=2026-01-01,clock=vm",
-          "-m",
-          "1024M",
-          "-cpu",
-          cpu,
-          "-global",
-          "hpet.msi=on"};
-}
 
 void append(std::vector<std::string>& command, const std::vector<std::string>& arguments) {
   command.insert(command.end(), arguments.begin(), arguments.end());
+}
+
+bool is_amd64(const Machine& machine) { return machine.architecture == std::string_view("amd64"); }
+
+std::vector<std::string> qemu(const Machine& machine, const char* cpu) {
+  std::vector<std::string> command = {is_amd64(machine) ? "qemu-system-x86_64" : "qemu-system-i386",
+                                      "-machine", "pc"};
+  append_fixed_time(command);
+  append(command, {"-m", "1024M", "-cpu", cpu, "-global", "hpet.msi=on"});
+  return command;
 }
 
 // The probe at its own address, as the partition's only piece of memory, or Linux.
@@ -115,13 +123,10 @@ interrupts = "ioapic"
                      neighbour.initramfs.string());
 }
 
-// Our own part: the system file's text, compiled as `mezzo image` would. `rest`: of the measured
-// guest's partition, and what follows.
+// `rest`: of the measured guest's partition, and what follows.
 std::filesystem::path mezzo_image(const Files& files, int cpus, const std::string& rest,
                                   const Sources& sources) {
-  const auto file = sources.directory / "mezzo-bench.toml";
-  base::write_file(file, fmt::format(R"toml(# Written by `mezzo bench`.
-[machine]
+  return write_image(make_image(fmt::format(R"toml([machine]
 board = "pc"
 memory = "1024 MiB"
 cpus = {}
@@ -134,15 +139,9 @@ kernel = {{ file = "{}" }}
 cmdline = "{}"
 console = "com1"
 {})toml",
-                                     cpus, files.kernel.string(), files.cmdline, rest));
-  const system::System system = command::load(file.string());
-  const auto image =
-      command::take(image::compile(system, command::fetch_all(system, sources.refresh)));
-  const auto elf = sources.directory / "mezzo-bench.elf";
-  if (const auto written = image::write_elf(image, command::monitor_elf(), elf); !written) {
-    command::show(written.error());
-  }
-  return elf;
+                                            cpus, files.kernel.string(), files.cmdline, rest),
+                                sources),
+                     sources);
 }
 
 std::vector<std::string> boot_arguments(const Files& files) {
@@ -217,6 +216,12 @@ void boot_mezzo(Boot& boot, const Machine& machine, const Files& files, GuestBui
 
 std::span<const Machine> machines() { return kMachines; }
 
+void append_fixed_time(std::vector<std::string>& command) {
+  append(command,
+         {"-nodefaults", "-display", "none", "-no-reboot", "-accel", "tcg,thread=single", "-icount",
+          "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01,clock=vm"});
+}
+
 const Machine& baseline_of(const Machine& machine) {
   return *std::ranges::find_if(kMachines, [&](const Machine& other) {
     if (machine.neighbour != nullptr) return other.neighbour != nullptr;
@@ -229,8 +234,13 @@ Boot prepare(const Machine& machine, const Workload& workload, const Sources& so
   GuestBuilder builder(machine.architecture, sources);
   const Files files = builder.build(workload);
   Boot boot;
+  if (machine.is_armv7()) {
+    boot = prepare_armv7(machine, files, sources);
+    boot.parts = builder.parts();
+    return boot;
+  }
   boot.command = qemu(machine, is_amd64(machine) ? "qemu64" : "pentium3");
-  boot.qemu = run::find_qemu().text;
+  boot.qemu = run::find_qemu(plan::Architecture::Ia32).text;
   switch (machine.host) {
     case Host::Bare:
       append(boot.command, boot_arguments(files));

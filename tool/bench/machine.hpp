@@ -20,6 +20,10 @@ struct Machine {
   const char* architecture;  // Debian's name
   Host host;
   const char* neighbour = nullptr;  // what a second guest does, as a script; only on Mezzo
+  const char* variant = nullptr;    // keys of the guest's partition; another way of Mezzo's
+
+  // A Versatile Express with a Cortex-A9; all others are PCs.
+  [[nodiscard]] bool is_armv7() const { return architecture == std::string_view("armhf"); }
 };
 
 // In the order of a report. A virtualized system's baseline has the same architecture.
@@ -27,6 +31,10 @@ struct Machine {
 
 // What `machine` is compared with: the bare machine, or the one with an idle neighbour.
 [[nodiscard]] const Machine& baseline_of(const Machine& machine);
+
+// QEMU's options that every machine has: virtual time, one thread, no chance, nothing but what is
+// asked for. QEMU's -icount repeats a run exactly only with `sleep=off` and a fixed date.
+void append_fixed_time(std::vector<std::string>& command);
 
 // A machine ready to boot one suite.
 struct Boot {

@@ -77,6 +77,22 @@ constexpr std::array kSuites{
           .text = [](bool) { return "sleep 8\n" + micro_script(false); },
           .figures = counted_figures,
           .beside_neighbours = true},
+    Suite{.name = "armv7",
+          .what =
+              "micro on a Cortex-A9, with exits by cause; and with ways past the monitor left out",
+          .counts = true,
+          .guest = Guest::Linux,
+          .text = micro_script,
+          .figures = counted_figures,
+          .armv7 = true,
+          .variants = true},
+    Suite{.name = "armv7-lmbench",
+          .what = "lmbench on a Cortex-A9, in instructions",
+          .counts = false,
+          .guest = Guest::Linux,
+          .text = lmbench_script,
+          .figures = lmbench_figures,
+          .armv7 = true},
 };
 
 }  // namespace

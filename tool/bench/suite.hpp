@@ -26,9 +26,12 @@ struct Suite {
   Json (*figures)(const Console& console, const Json& counts);
 
   bool beside_neighbours = false;  // on the machines that have one, and no others
+  bool armv7 = false;              // on Arm boards, and no others
+  bool variants = false;           // also on what differs in a key only
 
   [[nodiscard]] bool runs_on(const Machine& machine) const {
     if ((machine.neighbour != nullptr) != beside_neighbours) return false;
+    if (machine.is_armv7() != armv7 || (machine.variant != nullptr && !variants)) return false;
     return guest == Guest::Linux || machine.architecture == std::string_view("i386");
   }
 };

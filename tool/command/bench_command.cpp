@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "bench/bench.hpp"
+#include "bench/claims.hpp"
 #include "bench/report.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
@@ -83,6 +84,7 @@ int measure(const Options& options) {
                                 ? build_directory() / "bench" / (options.quick ? "quick" : "full")
                                 : std::filesystem::absolute(options.output);
   bench_options.plugins = build_directory() / "bench" / "plugin";
+  bench_options.report = report_parts().folder;
   bench_options.sources = {.cache = base::cache_directory(),
                            .build = build_directory(),
                            .guest = source_directory() / "bench" / "guest",
@@ -90,7 +92,7 @@ int measure(const Options& options) {
                            .refresh = options.refresh,
                            .progress = show_progress()};
   const bench::Json result = bench::measure(bench_options);
-  fmt::print("{}\nThe result is {}.\n", bench::table_of(result),
+  fmt::print("{}{}\nThe result is {}.\n", bench::table_of(result), bench::claims_text(result),
              (bench_options.directory / "result.json").string());
   const auto page = bench_options.directory / "report.html";
   base::write_file(page, bench::report_of(result, report_parts()));

@@ -31,7 +31,7 @@ struct Options {
 };
 
 status::Region require_snapshot(const run::LiveRun& live, const run::MachineRam& ram) {
-  const auto region = run::snapshot(ram.region(live.info.monitor_base));
+  const auto region = run::snapshot(ram.region(live.info.status_offset));
   if (!region) {
     throw UserError(fmt::format("the monitor of '{}' has not started yet", live.info.name),
                     "Try again in a moment; if it stays so, look at the terminal it runs on.");
@@ -90,7 +90,7 @@ int command(const Options& options, status::Command command, std::string_view do
   const run::MachineRam ram = run::MachineRam::open(live.info.ram);
   const status::Region before = require_snapshot(live, ram);
   const status::CommandResult result =
-      run::send_command(ram.region(live.info.monitor_base).control, live.path / "control.lock",
+      run::send_command(ram.region(live.info.status_offset).control, live.path / "control.lock",
                         command, partition, kAnswerTimeout);
   if (result == status::CommandResult::Done) {
     fmt::print("{} {}\n", options.partition, done);

@@ -25,6 +25,16 @@ std::filesystem::path directory_from(const char* variable, const char* otherwise
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
+// A part of the monitor's build.
+system::Bytes built(const char* file) {
+  const auto path = build_directory() / "vmm" / file;
+  if (!std::filesystem::exists(path)) {
+    throw UserError(fmt::format("the monitor {} is not built", path.string()),
+                    "Start the tool by ./mezzo, which builds what has changed.");
+  }
+  return base::read_file(path);
+}
+
 }  // namespace
 
 void show(const system::Diagnostics& diagnostics) {
@@ -71,14 +81,11 @@ image::CompiledImage compile(const system::System& system, const system::Artifac
   return image;
 }
 
-system::Bytes monitor_elf() {
-  const auto path = build_directory() / "vmm" / "mezzo-vmm.elf";
-  if (!std::filesystem::exists(path)) {
-    throw UserError(fmt::format("the monitor {} is not built", path.string()),
-                    "Start the tool by ./mezzo, which builds what has changed.");
-  }
-  return base::read_file(path);
+system::Bytes monitor_elf(plan::Architecture architecture) {
+  return built(architecture == plan::Architecture::Armv7 ? "mezzo-vmm-armv7.elf" : "mezzo-vmm.elf");
 }
+
+system::Bytes uimage_head() { return built("mezzo-uimage-head.bin"); }
 
 std::filesystem::path source_directory() {
   return directory_from("MEZZO_SOURCE_DIR", build::kSourceDir);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <type_traits>
 
 #include "fetch/apt.hpp"
 #include "image/compile.hpp"
@@ -16,11 +17,11 @@ namespace mezzo::command {
 // Prints all diagnostics; throws UserError if one of them is an error.
 void show(const system::Diagnostics& diagnostics);
 
-// The value of `result`, or its errors shown and UserError thrown.
+// The value of `result`, if it has one, or its errors shown and UserError thrown.
 template <class T>
 T take(system::Result<T> result) {
   if (!result) show(result.error());
-  return std::move(result).value();
+  if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
 // Reads and checks the system file, as far as that is possible without its kernels. Throws
@@ -37,8 +38,11 @@ T take(system::Result<T> result) {
 [[nodiscard]] image::CompiledImage compile(const system::System& system,
                                            const system::Artifacts& artifacts);
 
-// The monitor's ELF as built. Throws UserError if it is not there.
-[[nodiscard]] system::Bytes monitor_elf();
+// The monitor's ELF for `architecture`, as built. Throws UserError if it is not there.
+[[nodiscard]] system::Bytes monitor_elf(plan::Architecture architecture);
+
+// What a uImage begins with (image/uimage.hpp), as built. Throws UserError if it is not there.
+[[nodiscard]] system::Bytes uimage_head();
 
 // Folders of this checkout and its build: MEZZO_SOURCE_DIR and MEZZO_BUILD_DIR, else where it was
 // built.

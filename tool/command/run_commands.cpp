@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/file.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
@@ -19,6 +20,7 @@ constexpr int kDemoTimeout = 300;  // seconds; headless only
 
 struct Options {
   std::string file;
+  std::string arch = "ia32", board;  // demo
   bool headless = false;
   std::vector<std::string> scripts;  // FILE or PARTITION=FILE
   int timeout = 0;                   // seconds; 0: none
@@ -61,12 +63,21 @@ int run_system(const Options& options) {
   const system::Artifacts artifacts = fetch_all(system, options.refresh);
   const image::CompiledImage image = compile(system, artifacts);
   print_provenance(image);
-  return run::run(system, artifacts, image, monitor_elf(), run_options);
+  return run::run(system, artifacts, image, monitor_elf(image.plan.architecture), run_options);
+}
+
+const char* demo_system(const Options& options) {
+  const bool armv7 = options.arch == "armv7";
+  if (!armv7 && !options.board.empty()) {
+    throw UserError(fmt::format("--board {} needs --arch armv7", options.board));
+  }
+  if (options.board == "cubieboard") return "cubieboard.toml";
+  return armv7 ? "two-linux-armv7.toml" : "two-linux.toml";
 }
 
 int demo(Options options) {
   const auto example = source_directory() / "example";
-  options.file = (example / "two-linux.toml").string();
+  options.file = (example / demo_system(options)).string();
   if (options.headless) {
     if (options.scripts.empty()) options.scripts = {(example / "demo.script").string()};
     if (options.timeout == 0) options.timeout = kDemoTimeout;
@@ -105,7 +116,19 @@ void add_run_commands(CLI::App& app, Action& action) {
       "Exit status: 0 done, 1 failed, 124 time-out, 128+n signal n.");
   run->callback([&action, options] { action = [options] { return run_system(*options); }; });
   CLI::App* const demo_command = app.add_subcommand(
-      "demo", "Two unmodified Linux guests side by side (example/two-linux.toml)");
+      "demo", "Two unmodified Linux guests side by side (example/two-linux*.toml)");
+  demo_command
+      ->add_option("--arch", options->arch,
+                   "the processors: ia32, a PC (default); or armv7, a Versatile Express with\n"
+                   "Cortex-A9")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"ia32", "armv7"}));
+  demo_command
+      ->add_option("--board", options->board,
+                   "with --arch armv7: vexpress-a9 (default); or cubieboard, one guest on a\n"
+                   "Cortex-A8")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"vexpress-a9", "cubieboard"}));
   add_options(*demo_command, options);
   demo_command->footer(
       "Without --headless you get a shell on each. Ctrl-A three times: next; "

@@ -9,6 +9,7 @@
 #include "command/prepare.hpp"
 #include "image/compile.hpp"
 #include "image/report.hpp"
+#include "image/uimage.hpp"
 #include "image/write.hpp"
 
 namespace mezzo::command {
@@ -37,6 +38,9 @@ int fetch_only(const Options& options) {
     fmt::print("{}: {} {}\n  {}\n  SHA-256 {}\n", system.partitions[i].name,
                kernel.package.empty() ? "kernel file" : kernel.package, kernel.version,
                kernel.path.string(), kernel.sha256);
+    if (const auto& tree = artifacts[i].device_tree) {
+      fmt::print("  device tree: {}, SHA-256 {}\n", tree->path.string(), tree->sha256);
+    }
     if (artifacts[i].initramfs) {
       fmt::print("  initramfs: {}, SHA-256 {}\n", artifacts[i].initramfs->description,
                  artifacts[i].initramfs->sha256);
@@ -49,17 +53,33 @@ int fetch_only(const Options& options) {
   return 0;
 }
 
+enum class ImageKind { Elf, Iso, UImage };
+
+ImageKind kind_of(const Options& options) {
+  if (options.iso || options.output.ends_with(".iso")) return ImageKind::Iso;
+  return options.output.ends_with(".uimage") ? ImageKind::UImage : ImageKind::Elf;
+}
+
 int make_image(const Options& options) {
   base::check_writable(options.output);
   const system::System system = load(options.file);
   const image::CompiledImage image = compile(system, fetch_all(system, options.refresh));
-  const bool iso = options.iso || options.output.ends_with(".iso");
-  const system::Bytes monitor = monitor_elf();
-  const auto written = iso ? image::write_iso(image, monitor, options.output)
-                           : image::write_elf(image, monitor, options.output);
-  if (!written) show(written.error());
-  fmt::print("{}: {}\n", options.output,
-             iso ? "CD image with GRUB" : "multiboot ELF, for example for QEMU's -kernel");
+  const bool armv7 = image.plan.architecture == plan::Architecture::Armv7;
+  const system::Bytes monitor = monitor_elf(image.plan.architecture);
+  switch (kind_of(options)) {
+    case ImageKind::Iso:
+      take(image::write_iso(image, monitor, options.output));
+      fmt::print("{}: CD image with GRUB\n", options.output);
+      break;
+    case ImageKind::UImage:
+      take(image::write_uimage(image, monitor, uimage_head(), options.output));
+      fmt::print("{}: uImage, for U-Boot's bootm\n", options.output);
+      break;
+    case ImageKind::Elf:
+      take(image::write_elf(image, monitor, options.output));
+      fmt::print("{}: {}ELF, for example for QEMU's -kernel\n", options.output,
+                 armv7 ? "" : "multiboot ");
+  }
   return 0;
 }
 
@@ -83,7 +103,9 @@ void add_system_commands(CLI::App& app, Action& action) {
       ->callback([&action, options] { action = [options] { return fetch_only(*options); }; });
   CLI::App* const image =
       add(app, "image", "Compile monitor, plan and guests into one boot image", options);
-  image->add_option("-o,--output", options->output, "the file to write; *.iso makes a CD image")
+  image
+      ->add_option("-o,--output", options->output,
+                   "the file to write; *.iso makes a CD image, *.uimage one for U-Boot")
       ->required()
       ->type_name("FILE");
   image->add_flag("--iso", options->iso, "make a CD image with GRUB, whatever FILE is called");

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/error.hpp"
@@ -22,8 +24,14 @@ struct Options {
 };
 
 int run_tests(const Options& options) {
-  std::vector<std::string> arguments = {"ctest", "--test-dir", build_directory().string(),
-                                        "--output-on-failure", "--no-tests=error"};
+  std::vector<std::string> arguments = {
+      "ctest",
+      "--test-dir",
+      build_directory().string(),
+      "--output-on-failure",
+      "--no-tests=error",
+      "--parallel",
+      std::to_string(std::max(1u, std::thread::hardware_concurrency()))};
   std::string labels;
   for (const std::string& label : options.labels)
     labels += (labels.empty() ? "^" : "|^") + label + "$";

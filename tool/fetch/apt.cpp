@@ -2,6 +2,7 @@
 #include "fetch/apt.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/interrupt.hpp"
 #include "base/process.hpp"
 
 namespace mezzo::fetch {
@@ -23,6 +25,20 @@ constexpr int kAttempts = 3;
 
 bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
+}
+
+// What apt says of a mirror whose index and files are of different times: it has moved on since its
+// index came, or is being updated right now.
+bool out_of_step(std::string_view output) {
+  return contains(output, " 404 ") || contains(output, "Hash Sum mismatch") ||
+         contains(output, "File has unexpected size");
+}
+
+// Throws Interrupted if a signal ends the wait.
+void wait(std::chrono::milliseconds time) {
+  pollfd interrupt = {.fd = base::interrupt_fd(), .events = POLLIN, .revents = 0};
+  poll(&interrupt, 1, static_cast<int>(time.count()));
+  base::check_interrupt();
 }
 
 // The lines of apt's output in which it gives reasons.
@@ -46,6 +62,7 @@ std::string remedy_for(std::string_view output, const std::filesystem::path& dir
   if (contains(output, "NO_PUBKEY") || contains(output, "not signed")) {
     return "Install or update the package debian-archive-keyring.";
   }
+  if (out_of_step(output)) return std::string(kMirrorRemedy);
   return "Check the network connection and the proxy (apt's Acquire::http::Proxy is used).\n"
          "  With packages fetched once before, no network is needed.";
 }
@@ -124,10 +141,12 @@ IndexEntry parse_stanza(std::string_view text) {
           .depends = dependency_names(field_of(text, "Depends").value_or(""))};
 }
 
-Apt::Apt(std::filesystem::path directory, Archive archive, Progress progress)
+Apt::Apt(std::filesystem::path directory, Archive archive, Progress progress,
+         std::chrono::milliseconds pause)
     : directory_(std::move(directory)),
       archive_(std::move(archive)),
-      progress_(std::move(progress)) {
+      progress_(std::move(progress)),
+      pause_(pause) {
   if (base::find_program("apt-get").empty()) {
     throw UserError("there is no apt-get on this machine",
                     "Guests come from Debian packages; run Mezzo on Debian, or name kernel files "
@@ -198,11 +217,16 @@ void Apt::update(bool force) {
   };
   write_configuration();
   if (!force && has_index()) return;
-  progress_("fetching the package index", 0);
-  const Outcome outcome =
-      apt({"apt-get", "-q", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "update"},
-          "fetching the package index", {});
-  if (outcome.status == 0) return;
+  Outcome outcome{};
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    progress_("fetching the package index", 0);
+    outcome = apt({"apt-get", "-q", "-o", "APT::Status-Fd=1", "-o", "Acquire::Retries=3", "update"},
+                  "fetching the package index", {});
+    if (outcome.status == 0) return;
+    if (!out_of_step(outcome.output) || attempt == kAttempts) break;
+    progress_("the mirror is being updated; trying again in a moment", -1);
+    wait(pause_ * attempt);
+  }
   throw UserError(
       fmt::format("the package index of Debian {} ({}) could not be fetched, "
                   "and what is needed is not in the cache{}",
@@ -210,15 +234,18 @@ void Apt::update(bool force) {
       remedy_for(outcome.output, directory_));
 }
 
-IndexEntry Apt::show(const std::string& package) {
+std::optional<IndexEntry> Apt::find(const std::string& package) {
   const Outcome outcome = apt({"apt-cache", "show", "--no-all-versions", package}, "", {});
-  if (outcome.status != 0 || !outcome.output.starts_with("Package: ")) {
-    throw UserError(
-        fmt::format("there is no package '{}' for {} in Debian {} ({})", package,
-                    archive_.architecture, archive_.suites.front(), archive_.components),
-        "Correct its name in the system file, or refresh the index: mezzo fetch --update");
-  }
+  if (outcome.status != 0 || !outcome.output.starts_with("Package: ")) return std::nullopt;
   return parse_stanza(outcome.output);
+}
+
+IndexEntry Apt::show(const std::string& package) {
+  if (std::optional<IndexEntry> entry = find(package)) return *std::move(entry);
+  throw UserError(
+      fmt::format("there is no package '{}' for {} in Debian {} ({})", package,
+                  archive_.architecture, archive_.suites.front(), archive_.components),
+      "Correct its name in the system file, or refresh the index: mezzo fetch --update");
 }
 
 std::filesystem::path Apt::download(IndexEntry& entry, const std::filesystem::path& directory) {
@@ -235,15 +262,11 @@ std::filesystem::path Apt::download(IndexEntry& entry, const std::filesystem::pa
         if (name.starts_with(entry.name + "_") && name.ends_with(".deb")) return file.path();
       }
     }
-    // "404" and checksums that differ are what a mirror shows that has moved on since the index
-    // came.
-    if (!contains(outcome.output, " 404 ") && !contains(outcome.output, "Hash Sum mismatch") &&
-        !contains(outcome.output, "File has unexpected size")) {
-      break;
-    }
+    if (!out_of_step(outcome.output) || attempt == kAttempts) break;
     progress_(fmt::format("{} is no longer on the mirror as the index says; refreshing the index",
                           entry.name),
               -1);
+    if (attempt > 1) wait(pause_);
     update(true);
     entry = show(entry.name);
   }

@@ -3,8 +3,10 @@
 // package_cache.hpp does.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,11 @@ struct IndexEntry {
   std::vector<std::string> depends;  // names only, first alternatives, in order
 };
 
+// What to do about a mirror whose index does not fit its files.
+inline constexpr std::string_view kMirrorRemedy =
+    "The mirror is probably being updated: try again in some minutes, or name another one in the "
+    "system's package sources.";
+
 // How a download's progress is shown: `what` is being done and `percent` of it, -1 if unknown.
 using Progress = std::function<void(std::string_view what, int percent)>;
 
@@ -44,14 +51,18 @@ using Progress = std::function<void(std::string_view what, int percent)>;
 
 class Apt {
  public:
-  // `directory` holds the private state; it is made if absent.
-  Apt(std::filesystem::path directory, Archive archive, Progress progress);
+  // `directory` holds the private state; it is made if absent. `pause` lies between two attempts
+  // with a mirror that is being updated.
+  Apt(std::filesystem::path directory, Archive archive, Progress progress,
+      std::chrono::milliseconds pause = std::chrono::seconds(4));
 
   // Fetches the package index if there is none yet, or in any case if `force`.
   // Throws UserError if there is no usable index afterwards.
   void update(bool force);
 
-  // The newest version in the index. Throws UserError if there is no such package.
+  // The newest version in the index; nothing, or UserError from show(), if there is no such
+  // package.
+  [[nodiscard]] std::optional<IndexEntry> find(const std::string& package);
   [[nodiscard]] IndexEntry show(const std::string& package);
 
   // Downloads `entry`'s .deb into `directory`, checked against the index by apt, and returns its
@@ -71,6 +82,7 @@ class Apt {
   std::filesystem::path directory_;
   Archive archive_;
   Progress progress_;
+  std::chrono::milliseconds pause_;
 };
 
 }  // namespace mezzo::fetch

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -34,6 +35,11 @@ std::string kernel_behind(const IndexEntry& entry) {
 
 }  // namespace
 
+std::filesystem::path packages_folder(const std::filesystem::path& cache,
+                                      std::string_view architecture) {
+  return architecture == Archive{}.architecture ? cache : cache / architecture;
+}
+
 std::filesystem::path kernel_file(const Package& package) {
   std::error_code error;
   for (const auto& file : std::filesystem::directory_iterator(package.root / "boot", error)) {
@@ -41,7 +47,21 @@ std::filesystem::path kernel_file(const Package& package) {
   }
   throw UserError(fmt::format("the package {} {} holds no kernel (boot/vmlinuz-*)", package.name,
                               package.version),
-                  "Name a kernel's package in the system file, for example linux-image-686.");
+                  "Name a kernel's package in the system file, for example linux-image-686 or "
+                  "linux-image-armmp.");
+}
+
+std::filesystem::path device_tree_file(const Package& package, std::string_view name) {
+  const auto folders = package.root / "usr/lib";
+  std::error_code error;
+  for (const auto& folder : std::filesystem::directory_iterator(folders, error)) {
+    if (!folder.path().filename().string().starts_with("linux-image-")) continue;
+    if (auto file = folder.path() / name; std::filesystem::exists(file)) return file;
+  }
+  throw UserError(
+      fmt::format("the package {} {} holds no device tree {}", package.name, package.version, name),
+      "Name a kernel's package for the board, for example linux-image-armmp, or a file "
+      "under 'device_tree'.");
 }
 
 PackageCache::PackageCache(const std::filesystem::path& directory, Progress progress, bool refresh,
@@ -96,15 +116,35 @@ std::unique_ptr<Package> PackageCache::recall(const std::string& name) {
   return nullptr;
 }
 
+IndexEntry PackageCache::look_up(Apt& apt, const std::string& name) {
+  IndexEntry entry = apt.show(name);
+  bool fresh = refresh_;
+  for (int depth = 0; depth < kMaxMetapackages;) {
+    const std::string behind = kernel_behind(entry);
+    if (behind.empty()) break;
+    if (std::optional<IndexEntry> next = apt.find(behind)) {
+      entry = *std::move(next);
+      ++depth;
+      continue;
+    }
+    if (fresh) {
+      throw UserError(fmt::format("{} needs {}, which the package index of {} does not have",
+                                  entry.name, behind, archive_.architecture),
+                      std::string(kMirrorRemedy));
+    }
+    progress_(fmt::format("the package index lacks {}; refreshing it", behind), -1);
+    apt.update(true);
+    fresh = true;
+    entry = apt.show(name);
+    depth = 0;
+  }
+  return entry;
+}
+
 Package PackageCache::download(const std::string& name) {
   Apt apt(directory_ / "apt", archive_, progress_);
   apt.update(refresh_);
-  IndexEntry entry = apt.show(name);
-  for (int depth = 0; depth < kMaxMetapackages; ++depth) {
-    const std::string behind = kernel_behind(entry);
-    if (behind.empty()) break;
-    entry = apt.show(behind);
-  }
+  IndexEntry entry = look_up(apt, name);
   const base::TemporaryDirectory partial(directory_ / "packages", "download");
   const auto file = apt.download(entry, partial.path());
   const std::string actual = base::sha256(base::read_file(file));

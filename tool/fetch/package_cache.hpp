@@ -1,7 +1,8 @@
 // Debian packages that are kept: downloaded once, checked, unpacked, and found again without
 // network.
 //
-// Layout below the cache folder (default ~/.cache/mezzo):
+// Layout below the cache folder (default ~/.cache/mezzo; for other architectures than i386, a
+// folder of that name in it):
 //   apt/                       apt's private state (apt.hpp)
 //   packages/NAME.json         which .deb the name stands for, its version and SHA-256
 //   packages/FILE.deb          as downloaded
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/file.hpp"
 #include "fetch/apt.hpp"
@@ -26,8 +28,16 @@ struct Package {
   std::filesystem::path root;  // unpacked contents
 };
 
+// Where in the cache folder `cache` a PackageCache for Debian's `architecture` lives.
+[[nodiscard]] std::filesystem::path packages_folder(const std::filesystem::path& cache,
+                                                    std::string_view architecture);
+
 // The vmlinuz in a kernel package's boot/. Throws UserError if there is none.
 [[nodiscard]] std::filesystem::path kernel_file(const Package& package);
+
+// The device tree `name` ("vexpress-v2p-ca9.dtb") in a kernel package of Arm. Throws UserError if
+// there is none.
+[[nodiscard]] std::filesystem::path device_tree_file(const Package& package, std::string_view name);
 
 class PackageCache {
  public:
@@ -42,6 +52,8 @@ class PackageCache {
 
  private:
   [[nodiscard]] std::unique_ptr<Package> recall(const std::string& name);
+  // What is to be downloaded for `name`: itself, or the kernel it only stands for.
+  [[nodiscard]] IndexEntry look_up(Apt& apt, const std::string& name);
   [[nodiscard]] Package download(const std::string& name);
   void unpack(const Package& package);
 

@@ -29,7 +29,7 @@ std::string foreign_uarts(const system::System& system, const system::Partition&
   for (std::size_t i = 0; i < system.partitions.size(); ++i) {
     if (&system.partitions[i] == &partition) continue;
     for (const unsigned com : system.uarts_of(i)) {
-      list += fmt::format("{}{:#x},8", list.empty() ? "" : ",", board.uarts[com - 1].port);
+      list += fmt::format("{}{:#x},8", list.empty() ? "" : ",", board.uart(com).port);
     }
   }
   return list;

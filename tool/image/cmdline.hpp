@@ -19,4 +19,8 @@ struct Cmdline {
 [[nodiscard]] Cmdline derive_cmdline(const system::System& system,
                                      const system::Partition& partition);
 
+// The same for an ARMv7 board, whose monitor fills nothing in.
+[[nodiscard]] Cmdline derive_armv7_cmdline(const system::System& system,
+                                           const system::Partition& partition);
+
 }  // namespace mezzo::image

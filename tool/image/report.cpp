@@ -5,27 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "image/report_parts.hpp"
 #include "system/board.hpp"
 
 namespace mezzo::image {
 namespace {
-
-struct Row {
-  std::uint64_t base, size;
-  std::string what;
-};
-
-// "192 MiB", "4 KiB" or "10 bytes": the largest unit that divides it.
-std::string size_text(std::uint64_t size) {
-  if (size != 0 && size % (1 << 20) == 0) return fmt::format("{} MiB", size >> 20);
-  if (size != 0 && size % (1 << 10) == 0) return fmt::format("{} KiB", size >> 10);
-  return fmt::format("{} bytes", size);
-}
-
-std::string row_text(const Row& row) {
-  return fmt::format("  {:#010x}-{:#010x}  {:>12}  {}\n", row.base, row.base + row.size - 1,
-                     size_text(row.size), row.what);
-}
 
 std::string_view type_text(MemoryType type) {
   switch (type) {
@@ -74,29 +58,12 @@ std::string machine_text(const system::System& system, const CompiledImage& imag
     rows.push_back({plan.store_base, plan.monitor_base - plan.store_base,
                     "monitor: pristine copies for restarts"});
   }
-  rows.push_back({plan.monitor_base, plan::kMonitorSize, "monitor"});
-  const std::uint64_t top = std::uint64_t{plan.monitor_base} + plan::kMonitorSize;
+  rows.push_back({plan.monitor_base, plan.monitor_size, "monitor"});
+  const std::uint64_t top = std::uint64_t{plan.monitor_base} + plan.monitor_size;
   rows.push_back({top, machine.memory - top, "firmware tables"});
-  std::ranges::sort(rows, {}, &Row::base);
-  text += "memory:\n";
-  std::uint64_t end = 0;
-  for (const Row& row : rows) {
-    if (row.base > end) text += row_text({end, row.base - end, "unused"});
-    text += row_text(row);
-    end = row.base + row.size;
-  }
+  text += "memory:\n" + memory_text(std::move(rows), 0);
   return text + fmt::format("  the boot loader puts the plan and the copies at {:#x} first\n",
                             image.bundle_address);
-}
-
-std::string cmdline_text(const PartitionReport& report) {
-  if (report.cmdline.empty()) return "";
-  std::string text = fmt::format("  command line: {}\n", report.cmdline);
-  for (const CmdlineAddition& addition : report.additions) {
-    text += fmt::format("    added {:<28} {}\n", addition.text.substr(0, addition.text.find(' ')),
-                        addition.why);
-  }
-  return text;
 }
 
 // The links that end at partition `index`.
@@ -107,7 +74,7 @@ std::string links_text(const system::System& system, std::size_t index) {
     for (std::size_t side = 0; side < link.ends.size(); ++side) {
       const system::LinkEnd &here = link.ends[side], &there = link.ends[1 - side];
       if (here.partition != index) continue;
-      const system::BoardUart& uart = board.uarts[here.com - 1];
+      const system::BoardUart& uart = board.uart(here.com);
       text += fmt::format("  link: COM{} (ports {:#x}-{:#x}, interrupt {}), {}, to {}, {}\n",
                           here.com, uart.port, uart.port + 7, uart.irq, here.address,
                           system.partitions[there.partition].name, there.address);
@@ -120,7 +87,7 @@ std::string devices_text(const system::System& system, const system::Partition& 
   const system::BoardInfo& board = system::board_info(system.machine.board);
   std::string text;
   if (partition.console != 0) {
-    const system::BoardUart& uart = board.uarts[partition.console - 1];
+    const system::BoardUart& uart = board.uart(partition.console);
     text += fmt::format("  console: COM{} (ports {:#x}-{:#x}, interrupt {})\n", partition.console,
                         uart.port, uart.port + 7, uart.irq);
   }
@@ -136,18 +103,7 @@ std::string devices_text(const system::System& system, const system::Partition& 
   for (const system::IrqLine& line : partition.irqs) {
     text += fmt::format("  interrupt: {}\n", line.line);
   }
-  if (partition.disk) {
-    text += fmt::format(
-        "  disk: {}{}\n",
-        partition.disk->debian ? "Debian bookworm root file system" : partition.disk->file.string(),
-        partition.disk->read_only ? ", writes are lost at the end of the run" : "");
-  }
-  return text;
-}
-
-std::string policy_text(const plan::Partition& row) {
-  if (row.fault_policy == plan::FaultPolicy::Stop) return "stop";
-  return row.restart_limit == 0 ? "restart" : fmt::format("restart, {} times", row.restart_limit);
+  return text + disk_text(partition);
 }
 
 std::string partition_text(const system::System& system, const CompiledImage& image,
@@ -158,12 +114,7 @@ std::string partition_text(const system::System& system, const CompiledImage& im
   std::string text =
       fmt::format("\npartition {}: processor {}, {}, paging direct, on a fault: {}\n", report.name,
                   row.cpu, controller_text(row.interrupts), policy_text(row));
-  text += fmt::format("  kernel: {}\n", report.kernel_format);
-  if (!report.kernel_package.empty()) {
-    text += fmt::format("    package {} {}\n", report.kernel_package, report.kernel_version);
-  }
-  if (!report.kernel_sha256.empty()) text += fmt::format("    sha256 {}\n", report.kernel_sha256);
-  if (!report.initramfs.empty()) text += fmt::format("  initramfs: {}\n", report.initramfs);
+  text += files_text(report);
   text += devices_text(system, partition) + links_text(system, index);
   for (const std::string& line : report.firmware) text += fmt::format("  firmware: {}\n", line);
   text += cmdline_text(report);
@@ -172,7 +123,7 @@ std::string partition_text(const system::System& system, const CompiledImage& im
     text += "  " + row_text({entry.base, entry.size, std::string(type_text(entry.type))});
   }
   text += fmt::format("  loads (entry {:#x}, eax {:#x}, ebx {:#x}, esi {:#x}):\n", row.entry,
-                      row.eax, row.ebx, row.esi);
+                      row.registers[0], row.registers[1], row.registers[2]);
   for (const LoadReport& load : report.loads) {
     text += "  " + row_text({load.destination, load.memory_size, load.what});
   }
@@ -183,9 +134,10 @@ std::string partition_text(const system::System& system, const CompiledImage& im
 
 std::string report(const system::System& system, const CompiledImage& image) {
   std::string text = fmt::format("system {} ({})\n", system.name, system.file);
-  text += machine_text(system, image);
+  const bool armv7 = image.plan.architecture == plan::Architecture::Armv7;
+  text += armv7 ? armv7_machine_text(system, image) : machine_text(system, image);
   for (std::size_t i = 0; i < system.partitions.size(); ++i) {
-    text += partition_text(system, image, i);
+    text += armv7 ? armv7_partition_text(system, image, i) : partition_text(system, image, i);
   }
   return text;
 }

@@ -25,9 +25,11 @@ using system::Bytes;
 using system::Diagnostics;
 
 constexpr std::size_t kElfHeader = 52, kProgramHeader = 32, kSectionHeader = 40, kSymbol = 16;
+constexpr std::size_t kEntry = 24;  // in the ELF header
 constexpr std::uint32_t kLoadable = 1;
 constexpr std::size_t kPage = plan::kPageSize;
 constexpr std::string_view kBundleSymbol = "mezzo_bundle_address";
+constexpr const char* kRebuild = "rebuild the monitor";
 
 Diagnostics problem(std::string what, std::string remedy) {
   return {{system::Severity::Error, {}, std::move(what), std::move(remedy)}};
@@ -107,9 +109,10 @@ Segment make_bundle(const CompiledImage& image) {
 }
 
 // The ELF file with `segments`; everything else in its header is `original`'s.
-Bytes assemble(ByteView original, const std::vector<Segment>& segments) {
+Bytes assemble(ByteView original, const std::vector<Segment>& segments, std::uint32_t entry) {
   const auto aligned = [](std::size_t size) { return (size + kPage - 1) / kPage * kPage; };
   Bytes file(original.begin(), original.begin() + kElfHeader);
+  put(std::span(file), kEntry, entry);
   put(std::span(file), 28, static_cast<std::uint32_t>(kElfHeader));
   put(std::span(file), 32, std::uint32_t{0});  // no sections
   put(std::span(file), 42, static_cast<std::uint16_t>(kProgramHeader));
@@ -154,36 +157,57 @@ system::Result<void> run_grub(const std::filesystem::path& folder,
       problem(fmt::format("grub-mkrescue failed:\n{}", finished.output), install));
 }
 
-}  // namespace
-
-system::Result<Bytes> make_elf(const CompiledImage& image, ByteView monitor_elf) {
-  const std::string rebuild = "rebuild the monitor";
-  if (const auto readable = loader::read_elf(monitor_elf); !readable) {
-    return std::unexpected(problem("the monitor: " + readable.error().what, rebuild));
+// The monitor's segments, as they are to be loaded. Errors: it is not what it should be.
+system::Result<std::vector<Segment>> monitor_segments(const CompiledImage& image,
+                                                      ByteView monitor_elf) {
+  const bool armv7 = image.plan.architecture == plan::Architecture::Armv7;
+  if (const auto readable = loader::read_elf(monitor_elf, image.plan.architecture); !readable) {
+    return std::unexpected(problem("the monitor: " + readable.error().what, kRebuild));
   }
-  if (!loader::find_multiboot_header(monitor_elf)) {
-    return std::unexpected(problem("the monitor's ELF file has no multiboot header", rebuild));
+  if (!armv7 && !loader::find_multiboot_header(monitor_elf)) {
+    return std::unexpected(problem("the monitor's ELF file has no multiboot header", kRebuild));
   }
   std::vector<Segment> segments = read_segments(monitor_elf);
   if (!patch_bundle_address(monitor_elf, segments, image.bundle_address)) {
     return std::unexpected(
-        problem(fmt::format("the monitor has no initialized word '{}'", kBundleSymbol), rebuild));
+        problem(fmt::format("the monitor has no initialized word '{}'", kBundleSymbol), kRebuild));
   }
+  if (!armv7) return segments;
+  // Its physical addresses count from its place, which depends on the size of the board's memory.
+  for (Segment& segment : segments) {
+    if (segment.physical_address > plan::kMonitorSize ||
+        segment.memory_size > plan::kMonitorSize - segment.physical_address) {
+      return std::unexpected(problem("the monitor is larger than its memory", kRebuild));
+    }
+    segment.physical_address += image.plan.monitor_base;
+    segment.virtual_address = segment.physical_address;
+  }
+  return segments;
+}
+
+}  // namespace
+
+system::Result<Bytes> make_elf(const CompiledImage& image, ByteView monitor_elf) {
+  const bool armv7 = image.plan.architecture == plan::Architecture::Armv7;
+  auto segments = monitor_segments(image, monitor_elf);
+  if (!segments) return std::unexpected(segments.error());
   const Segment bundle = make_bundle(image);
-  for (const Segment& segment : segments) {
+  for (const Segment& segment : *segments) {
     if (overlap({segment.physical_address, segment.memory_size},
                 {bundle.physical_address, bundle.memory_size})) {
       return std::unexpected(
           problem(fmt::format("the monitor's memory at {:#x} overlaps the bundle's at {:#x}",
                               segment.physical_address, bundle.physical_address),
-                  rebuild));
+                  kRebuild));
     }
   }
-  segments.push_back(bundle);
-  Bytes file = assemble(monitor_elf, segments);
-  if (!loader::find_multiboot_header(file)) {
+  segments->push_back(bundle);
+  const std::uint32_t entry =
+      get<std::uint32_t>(monitor_elf, kEntry) + (armv7 ? image.plan.monitor_base : 0);
+  Bytes file = assemble(monitor_elf, *segments, entry);
+  if (!armv7 && !loader::find_multiboot_header(file)) {
     return std::unexpected(
-        problem("the multiboot header is not in the monitor's first segment", rebuild));
+        problem("the multiboot header is not in the monitor's first segment", kRebuild));
   }
   return file;
 }
@@ -198,6 +222,11 @@ system::Result<void> write_elf(const CompiledImage& image, ByteView monitor_elf,
 
 system::Result<void> write_iso(const CompiledImage& image, ByteView monitor_elf,
                                const std::filesystem::path& path) {
+  if (image.plan.architecture != plan::Architecture::Ia32) {
+    return std::unexpected(problem("a CD image is for a PC only",
+                                   "write an ELF or an image for U-Boot: -o mezzo.elf, "
+                                   "-o mezzo.uimage"));
+  }
   const auto file = make_elf(image, monitor_elf);
   if (!file) return std::unexpected(file.error());
   const base::TemporaryDirectory folder(std::filesystem::temp_directory_path(), "mezzo-iso");

@@ -1,4 +1,5 @@
-// Writes a compiled system as something a PC boots: a multiboot ELF, or an ISO with GRUB around it.
+// Writes a compiled system as something that boots: on a PC a multiboot ELF, or an ISO with GRUB
+// around it; on an ARMv7 board an ELF whose addresses are the machine's.
 #pragma once
 
 #include <filesystem>
@@ -10,12 +11,13 @@ namespace mezzo::image {
 
 // The boot image in memory: the monitor's ELF with one more PT_LOAD that holds the plan and the
 // store.
-//   monitor_elf  `mezzo-vmm.elf`, ELF32 with its symbol table
-// Errors: the monitor is not such an ELF, or its memory overlaps the bundle's.
+//   monitor_elf  `mezzo-vmm.elf` or `mezzo-vmm-armv7.elf`, ELF32 with its symbol table; the
+//                physical addresses and the entry of the latter count from Plan::monitor_base
+// Errors: the monitor is no such ELF, or its memory overlaps the bundle's.
 [[nodiscard]] system::Result<system::Bytes> make_elf(const CompiledImage& image,
                                                      std::span<const std::uint8_t> monitor_elf);
 
-// make_elf() into the file `path`, for `qemu-system-i386 -kernel`. The file appears whole or not at
+// make_elf() into the file `path`, for QEMU's `-kernel`. The file appears whole or not at
 // all.
 [[nodiscard]] system::Result<void> write_elf(const CompiledImage& image,
                                              std::span<const std::uint8_t> monitor_elf,

@@ -1,7 +1,7 @@
-// Reads ELF32 executables for IA-32, plain and with a multiboot 1 header.
+// Reads ELF32 executables: for IA-32, plain and with a multiboot 1 header, and for Arm.
 //
-// Sources: the System V ABI (Intel386 supplement) and the Multiboot Specification 0.6.96,
-// section 3.1.
+// Sources: the System V ABI (Intel386 supplement), the ELF for the Arm Architecture (ARM IHI 0044)
+// and the Multiboot Specification 0.6.96, section 3.1.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -17,20 +17,24 @@ constexpr std::size_t kProgramHeaderSize = 32;
 constexpr std::uint8_t kClass32 = 1;
 constexpr std::uint8_t kLittleEndian = 1;
 constexpr std::uint16_t kExecutable = 2;
-constexpr std::uint16_t kMachine386 = 3;
+constexpr std::uint16_t kMachine386 = 3, kMachineArm = 40;
 constexpr std::uint32_t kLoadable = 1;
 
 Problem damaged() {
   return {"the ELF file is truncated or damaged", "build or copy the file again"};
 }
 
-std::optional<Problem> check_header(ByteView bytes) {
+std::optional<Problem> check_header(ByteView bytes, plan::Architecture architecture) {
+  const bool arm = architecture == plan::Architecture::Armv7;
   if (bytes.size() < kHeaderSize) return damaged();
   if (bytes[4] != kClass32) {
-    return Problem{"a 64-bit kernel is not supported yet (ELF64)", "build it for 32-bit x86"};
+    return Problem{"a 64-bit kernel is not supported yet (ELF64)",
+                   arm ? "build it for ARMv7-A" : "build it for 32-bit x86"};
   }
-  if (bytes[5] != kLittleEndian || get<std::uint16_t>(bytes, 18) != kMachine386) {
-    return Problem{"the ELF file is not for 32-bit x86", "build it for i386"};
+  const std::uint16_t machine = arm ? kMachineArm : kMachine386;
+  if (bytes[5] != kLittleEndian || get<std::uint16_t>(bytes, 18) != machine) {
+    return arm ? Problem{"the ELF file is not for little-endian 32-bit Arm", "build it for ARMv7-A"}
+               : Problem{"the ELF file is not for 32-bit x86", "build it for i386"};
   }
   if (get<std::uint16_t>(bytes, 16) != kExecutable) {
     return Problem{"the ELF file is not an executable with fixed addresses",
@@ -82,14 +86,19 @@ std::optional<std::size_t> find_multiboot_header(ByteView bytes) {
   return std::nullopt;
 }
 
-Result<KernelImage> read_elf(ByteView bytes) {
-  if (auto problem = check_header(bytes)) return std::unexpected(*problem);
+Result<KernelImage> read_elf(ByteView bytes, plan::Architecture architecture) {
+  if (auto problem = check_header(bytes, architecture)) return std::unexpected(*problem);
   auto segments = read_segments(bytes);
   if (!segments) return std::unexpected(segments.error());
   KernelImage kernel;
   kernel.format = system::KernelFormat::Elf;
   kernel.segments = std::move(*segments);
   kernel.entry = get<std::uint32_t>(bytes, 24);
+  if (architecture == plan::Architecture::Armv7 && (kernel.entry & 3) != 0) {
+    return std::unexpected(Problem{
+        fmt::format("the ELF file's entry {:#x} is not Arm code", kernel.entry),
+        "let it start in Arm state: give the first function the attribute target(\"arm\")"});
+  }
   const bool inside = std::ranges::any_of(kernel.segments, [&kernel](const Segment& segment) {
     return kernel.entry >= segment.address && kernel.entry - segment.address < segment.memory_size;
   });

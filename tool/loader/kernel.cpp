@@ -22,6 +22,8 @@ std::string_view name_of(KernelFormat format) {
       return "multiboot";
     case KernelFormat::Raw:
       return "raw";
+    case KernelFormat::ZImage:
+      return "zimage";
   }
   return "?";
 }
@@ -48,6 +50,28 @@ Result<KernelImage> read_raw(ByteView bytes, const system::KernelSpec& spec) {
   return image;
 }
 
+// The formats of each architecture.
+bool is_for(KernelFormat format, plan::Architecture architecture) {
+  const bool arm = architecture == plan::Architecture::Armv7;
+  switch (format) {
+    case KernelFormat::BzImage:
+    case KernelFormat::Multiboot:
+      return !arm;
+    case KernelFormat::ZImage:
+      return arm;
+    default:
+      return true;
+  }
+}
+
+Problem unrecognized(ByteView bytes, plan::Architecture architecture) {
+  const bool arm = architecture == plan::Architecture::Armv7;
+  if (bytes.empty()) return {"the kernel file is empty", "name a kernel file"};
+  return {
+      fmt::format("this is no kernel: neither a {} nor an ELF file", arm ? "zImage" : "bzImage"),
+      "name a kernel file, or say format = \"raw\" with 'load' and 'entry'"};
+}
+
 }  // namespace
 
 KernelFormat detect_format(ByteView bytes) {
@@ -57,17 +81,31 @@ KernelFormat detect_format(ByteView bytes) {
   if (bytes.size() >= 4 && get<std::uint32_t>(bytes, 0) == 0x464c457f) {  // "\x7fELF"
     return find_multiboot_header(bytes) ? KernelFormat::Multiboot : KernelFormat::Elf;
   }
+  // In a big-endian kernel the word is little-endian all the same, or swapped before BE8.
+  constexpr std::uint32_t kZImage = 0x016f2818, kSwapped = 0x18286f01;
+  if (bytes.size() >= 0x30) {
+    const auto magic = get<std::uint32_t>(bytes, 0x24);
+    if (magic == kZImage || magic == kSwapped) return KernelFormat::ZImage;
+  }
   return KernelFormat::Raw;
 }
 
-Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec) {
+Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec,
+                                plan::Architecture architecture) {
   if (spec.format == KernelFormat::Raw) return read_raw(bytes, spec);
-  const KernelFormat found = detect_format(bytes);
-  if (found == KernelFormat::Raw) {
+  const bool arm = architecture == plan::Architecture::Armv7;
+  const KernelFormat detected = detect_format(bytes);
+  // A multiboot header means nothing to an Arm board.
+  const KernelFormat found =
+      arm && detected == KernelFormat::Multiboot ? KernelFormat::Elf : detected;
+  if (found == KernelFormat::Raw) return std::unexpected(unrecognized(bytes, architecture));
+  if (!is_for(found, architecture)) {
     return std::unexpected(
-        Problem{bytes.empty() ? "the kernel file is empty"
-                              : "this is no kernel: neither a bzImage nor an ELF file",
-                "name a kernel file, or say format = \"raw\" with 'load' and 'entry'"});
+        Problem{fmt::format("the kernel is a {}, which is not for {}",
+                            found == KernelFormat::ZImage ? "zImage" : "bzImage",
+                            arm ? "an Arm processor" : "a PC"),
+                fmt::format("use a kernel for this board, for example the package {}",
+                            arm ? "linux-image-armmp" : "linux-image-686")});
   }
   const bool elf_wanted = spec.format == KernelFormat::Elf && found == KernelFormat::Multiboot;
   if (spec.format != KernelFormat::Auto && spec.format != found && !elf_wanted) {
@@ -81,8 +119,10 @@ Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec) 
       return read_bzimage(bytes);
     case KernelFormat::Multiboot:
       return read_multiboot(bytes);
+    case KernelFormat::ZImage:
+      return read_zimage(bytes);
     default:
-      return read_elf(bytes);
+      return read_elf(bytes, architecture);
   }
 }
 

@@ -1,7 +1,8 @@
 // Takes kernel files apart: what has to be copied where, and how the kernel wants to be started.
 //
-// The formats are bzImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel that
-// this monitor cannot run (64-bit, PAE), is refused with a reason. Nothing here chooses an address.
+// The formats are bzImage, zImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel
+// that this monitor cannot run (64-bit, PAE, LPAE, Thumb-2), is refused with a reason. Nothing here
+// chooses an address.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "abi/plan.hpp"
 #include "system/model.hpp"
 
 namespace mezzo::loader {
@@ -46,9 +48,22 @@ struct LinuxImage {
   ByteView payload;               // the protected-mode part
 };
 
+// What a zImage holds and how it wants to be placed.
+struct ZImage {
+  std::string version;                 // "6.1.0-50-armmp ..." from its banner; empty if unknown
+  std::uint32_t text_offset = 0;       // of the unpacked kernel from the base of its memory
+  std::uint32_t bss_size = 0;          // zeroed memory behind the unpacked kernel
+  std::uint32_t unpacked_size = 0;     // 0: not known
+  std::uint32_t memory_size = 0;       // what the zImage itself needs where it is started
+  std::string unpack_problem;          // why `unpacked` is empty
+  std::vector<std::uint8_t> unpacked;  // the kernel proper, or empty
+};
+
 struct KernelImage {
   system::KernelFormat format = system::KernelFormat::Auto;
   LinuxImage linux_image;         // BzImage only
+  ZImage zimage;                  // ZImage only
+  ByteView file;                  // ZImage only: the file without what follows the image
   std::vector<Segment> segments;  // all others
   std::uint32_t entry = 0;        // all others
   std::string summary;            // for reports
@@ -56,14 +71,18 @@ struct KernelImage {
 
 // `bytes` must outlive the result. `spec` gives the format the user asked for and, for raw images,
 // the load and entry addresses.
-[[nodiscard]] Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec);
+[[nodiscard]] Result<KernelImage> read_kernel(
+    ByteView bytes, const system::KernelSpec& spec,
+    plan::Architecture architecture = plan::Architecture::Ia32);
 
 // The format that the bytes themselves show; Raw if none is recognized.
 [[nodiscard]] system::KernelFormat detect_format(ByteView bytes);
 
 // One format each. They are declared here for their tests; read_kernel() chooses.
 [[nodiscard]] Result<KernelImage> read_bzimage(ByteView bytes);
-[[nodiscard]] Result<KernelImage> read_elf(ByteView bytes);
+[[nodiscard]] Result<KernelImage> read_zimage(ByteView bytes);
+[[nodiscard]] Result<KernelImage> read_elf(
+    ByteView bytes, plan::Architecture architecture = plan::Architecture::Ia32);
 [[nodiscard]] Result<KernelImage> read_multiboot(ByteView bytes);
 
 // Offset of a valid multiboot 1 header in the file's first 8 KiB, or nothing.

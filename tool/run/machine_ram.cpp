@@ -86,13 +86,13 @@ MachineRam::~MachineRam() {
   if (bytes_ != nullptr) munmap(bytes_, size_);
 }
 
-status::Region& MachineRam::region(std::uint32_t monitor_base) const {
-  if (monitor_base % alignof(status::Region) != 0 ||
-      std::uint64_t{monitor_base} + sizeof(status::Region) > size_) {
+status::Region& MachineRam::region(std::uint64_t offset) const {
+  if (offset % alignof(status::Region) != 0 || offset > size_ ||
+      size_ - offset < sizeof(status::Region)) {
     throw UserError(
-        fmt::format("the monitor's place {:#x} is outside of the machine's memory", monitor_base));
+        fmt::format("the monitor's place {:#x} is outside of the machine's memory", offset));
   }
-  return *reinterpret_cast<status::Region*>(bytes_ + monitor_base);
+  return *reinterpret_cast<status::Region*>(bytes_ + offset);
 }
 
 std::optional<status::Region> snapshot(const status::Region& region) {

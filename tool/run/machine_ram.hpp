@@ -26,9 +26,9 @@ class MachineRam {
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
-  // The status region at machine address `monitor_base`, whether or not a monitor is there yet.
-  // Throws UserError if it would lie outside of the RAM.
-  [[nodiscard]] status::Region& region(std::uint32_t monitor_base) const;
+  // The status region `offset` bytes from the start of the RAM, whether or not a monitor is there
+  // yet. Throws UserError if it would lie outside of the RAM.
+  [[nodiscard]] status::Region& region(std::uint64_t offset) const;
 
  private:
   MachineRam(base::Descriptor file, std::uint64_t size);

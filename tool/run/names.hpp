@@ -11,7 +11,14 @@ namespace mezzo::run {
 // "unknown" for a value that this version of the tool does not know.
 [[nodiscard]] std::string_view name_of(status::State state);
 [[nodiscard]] std::string_view name_of(status::StopReason reason);
-[[nodiscard]] std::string_view name_of(status::ExitCause cause);
 [[nodiscard]] std::string_view name_of(status::CommandResult result);
+
+// What a guest wanted that stopped for StopReason::Unsupported with `what` as its first detail, in
+// words for people; empty if this version of the tool does not know.
+[[nodiscard]] std::string_view words_for_unsupported(std::uint32_t what);
+
+// How many exit causes a monitor of `architecture` counts, and what each is called.
+[[nodiscard]] std::uint32_t exit_causes_of(plan::Architecture architecture);
+[[nodiscard]] std::string_view name_of_cause(plan::Architecture architecture, std::uint32_t cause);
 
 }  // namespace mezzo::run

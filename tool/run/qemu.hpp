@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "abi/plan.hpp"
 #include "base/file.hpp"
 #include "system/model.hpp"
 
@@ -19,8 +20,11 @@ struct QemuVersion {
   std::string text;  // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"
 };
 
-// Looks for qemu-system-i386 in PATH. Throws UserError if it is missing or older than 7.2.
-[[nodiscard]] QemuVersion find_qemu();
+// What the QEMU that emulates processors of `architecture` is called.
+[[nodiscard]] std::string qemu_program(plan::Architecture architecture);
+
+// Looks for it in PATH. Throws UserError if it is missing or older than 7.2.
+[[nodiscard]] QemuVersion find_qemu(plan::Architecture architecture);
 
 // Major and minor number in the first line of `qemu --version`, or nothing.
 [[nodiscard]] std::optional<std::pair<int, int>> parse_qemu_version(std::string_view text);
@@ -28,12 +32,13 @@ struct QemuVersion {
 struct QemuFiles {
   std::filesystem::path image;
   std::filesystem::path ram;
-  std::filesystem::path directory;  // of the run
-  std::filesystem::path disk{};     // image for the AHCI controller, if a partition has a disk
+  std::filesystem::path directory;             // of the run
+  std::vector<std::filesystem::path> disks{};  // by partition; empty for those that have none
 };
 
-// The whole command line for `system`. `uart_fds` has, for COM1 to COM4, the connected socket that
-// QEMU inherits, or -1 for a UART that the machine does not have.
+// The whole command line for `system`. `uart_fds` has, for the board's UARTs in order, the
+// connected socket that QEMU inherits, or -1 for one that nobody has. Throws UserError if a disk's
+// image has a size that the board's device for it cannot have.
 [[nodiscard]] std::vector<std::string> qemu_arguments(const system::System& system,
                                                       const QemuFiles& files,
                                                       const std::vector<int>& uart_fds);

@@ -58,8 +58,8 @@ json unborn() {
 json partition_json(const status::Region& region, std::size_t index) {
   const status::PartitionStatus& partition = region.partitions[index];
   json exits = json::object();
-  for (std::uint32_t cause = 0; cause < status::kExitCauses; ++cause) {
-    exits[std::string(name_of(static_cast<status::ExitCause>(cause)))] = partition.exits[cause];
+  for (std::uint32_t cause = 0; cause < exit_causes_of(region.architecture); ++cause) {
+    exits[std::string(name_of_cause(region.architecture, cause))] = partition.exits[cause];
   }
   return {{"name", std::string(partition.name, strnlen(partition.name, plan::kNameSize))},
           {"state", name_of(partition.state)},

@@ -16,11 +16,13 @@
 #include "image/write.hpp"
 #include "run/console.hpp"
 #include "run/machine_ram.hpp"
+#include "run/monitor_log.hpp"
 #include "run/qemu.hpp"
 #include "run/result.hpp"
 #include "run/run_dir.hpp"
 #include "run/session.hpp"
 #include "run/terminal.hpp"
+#include "system/board.hpp"
 
 namespace mezzo::run {
 
@@ -44,7 +46,8 @@ int exit_status(Outcome outcome) {
   }
 }
 
-// The consoles of all partitions that have one, and QEMU's ends of their UARTs by COM number.
+// The consoles of all partitions that have one, and QEMU's ends of their UARTs in the board's
+// order.
 struct Consoles {
   std::vector<Console> ours;
   std::vector<base::Descriptor> qemu = std::vector<base::Descriptor>(kUarts);
@@ -157,18 +160,12 @@ void explain(Outcome outcome, const Consoles& consoles, const Qemu& qemu) {
   }
 }
 
-// Only the owner of PCI can have a disk, so there is one at most.
-std::filesystem::path disk_image(const system::Artifacts& artifacts) {
+std::vector<std::filesystem::path> disk_images(const system::Artifacts& artifacts) {
+  std::vector<std::filesystem::path> images;
   for (const system::PartitionArtifacts& partition : artifacts) {
-    if (partition.disk) return partition.disk->path;
+    images.push_back(partition.disk ? partition.disk->path : std::filesystem::path());
   }
-  return {};
-}
-
-std::string read_text(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return {};
-  const base::Bytes bytes = base::read_file(path);
-  return {bytes.begin(), bytes.end()};
+  return images;
 }
 
 }  // namespace
@@ -180,20 +177,25 @@ int run(const system::System& system, const system::Artifacts& artifacts,
   const auto start = steady_clock::now();
   RunFacts facts;
   facts.started = fmt::format("{:%FT%TZ}", fmt::gmtime(std::time(nullptr)));
-  const QemuVersion version = find_qemu();
+  const system::BoardInfo& board = system::board_info(system.machine.board);
+  const QemuVersion version = find_qemu(board.architecture);
   RunDirectory directory(system.name);
   QemuFiles files = {.image = directory.path() / "image.elf",
                      .ram = {},
                      .directory = directory.path(),
-                     .disk = disk_image(artifacts)};
+                     .disks = disk_images(artifacts)};
   write_image(image, monitor_elf, files.image);
   files.ram = directory.choose_ram(system.machine.memory);
   const MachineRam ram = MachineRam::create(files.ram, system.machine.memory);
-  const status::Region& region = ram.region(image.plan.monitor_base);
+  const std::uint64_t status_offset = image.plan.monitor_base - board.ram_base;
+  const status::Region& region = ram.region(status_offset);
   Consoles consoles = make_consoles(system, directory, wants_colour(stdout));
   connect_links(system, consoles);
   hand_out_scripts(options.scripts, consoles.ours);
-  base::write_file(directory.path() / "monitor.log", "");
+  const auto debug_port = directory.path() / "monitor.log";
+  base::write_file(debug_port, "");
+  // Arm boards have no such port.
+  MonitorLog monitor_log = board.is_armv7() ? MonitorLog(region.log) : MonitorLog(debug_port);
 
   std::vector<int> uart_fds;
   for (const base::Descriptor& fd : consoles.qemu) uart_fds.push_back(fd.get());
@@ -203,7 +205,7 @@ int run(const system::System& system, const system::Artifacts& artifacts,
                   .pid = getpid(),
                   .system_file = system.file,
                   .ram = files.ram,
-                  .monitor_base = image.plan.monitor_base,
+                  .status_offset = status_offset,
                   .partitions = {}};
   for (const auto& partition : system.partitions) info.partitions.push_back(partition.name);
 
@@ -213,7 +215,7 @@ int run(const system::System& system, const system::Artifacts& artifacts,
   directory.publish(info);
   const bool interactive = !options.headless && is_terminal(stdin) && is_terminal(stdout);
   Session session(
-      consoles.ours, region, directory.path() / "monitor.log", qemu.fd(),
+      consoles.ours, region, monitor_log, qemu.fd(),
       {.interactive = interactive, .colour = wants_colour(stdout), .timeout = options.timeout});
   const Outcome outcome = session.run();
   fmt::print("\n");
@@ -225,7 +227,8 @@ int run(const system::System& system, const system::Artifacts& artifacts,
     facts.outcome = name_of(outcome);
     facts.exit_status = exit_status(outcome);
     facts.seconds = std::chrono::duration<double>(steady_clock::now() - start).count();
-    facts.monitor_log = read_text(directory.path() / "monitor.log");
+    monitor_log.next();
+    facts.monitor_log = monitor_log.seen();
     facts.partitions = partition_facts(artifacts, image, consoles);
     base::write_file(options.result, to_text(make_result(facts, snapshot(region))));
   }

@@ -36,7 +36,7 @@ RunInfo read_info(const std::filesystem::path& run) {
   info.pid = json.value("pid", 0);
   info.system_file = json.value("system_file", "");
   info.ram = json.value("ram", "");
-  info.monitor_base = json.value("monitor_base", 0u);
+  info.status_offset = json.value("status_offset", std::uint64_t{0});
   info.partitions = json.value("partitions", std::vector<std::string>());
   return info;
 }
@@ -166,7 +166,7 @@ void RunDirectory::publish(const RunInfo& info) const {
                                {"pid", info.pid},
                                {"system_file", info.system_file},
                                {"ram", info.ram.string()},
-                               {"monitor_base", info.monitor_base},
+                               {"status_offset", info.status_offset},
                                {"partitions", info.partitions}};
   base::write_file(path_ / "run.json", json.dump(2) + "\n");
 }

@@ -23,7 +23,7 @@ struct RunInfo {
   int pid = 0;  // of the tool that runs it
   std::string system_file;
   std::filesystem::path ram;
-  std::uint32_t monitor_base = 0;
+  std::uint64_t status_offset = 0;  // of the status region in `ram`
   std::vector<std::string> partitions;
 };
 

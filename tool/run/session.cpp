@@ -25,6 +25,10 @@ constexpr char kRefusal[] = "mezzo: cannot start: ";  // how the monitor says so
 
 std::string describe(const status::PartitionStatus& partition) {
   std::string text(name_of(partition.reason));
+  if (partition.reason == status::StopReason::Unsupported) {
+    const std::string_view words = words_for_unsupported(partition.detail[0]);
+    if (!words.empty()) text += fmt::format(", {}", words);
+  }
   if (std::ranges::any_of(partition.detail, [](std::uint32_t word) { return word != 0; })) {
     text += fmt::format(" ({:#x}, {:#x}, {:#x}, {:#x})", partition.detail[0], partition.detail[1],
                         partition.detail[2], partition.detail[3]);
@@ -64,10 +68,10 @@ std::string_view name_of(Outcome outcome) {
 }
 
 Session::Session(std::vector<Console>& consoles, const status::Region& region,
-                 const std::filesystem::path& monitor_log, int machine_fd, SessionOptions options)
+                 MonitorLog& monitor_log, int machine_fd, SessionOptions options)
     : consoles_(consoles),
       region_(region),
-      monitor_log_(monitor_log, std::ios::binary),
+      monitor_log_(monitor_log),
       monitor_lines_(""),
       machine_fd_(machine_fd),
       options_(options),
@@ -244,11 +248,7 @@ void Session::report_state_changes(const status::Region& now) {
 }
 
 void Session::show_monitor_log() {
-  std::array<char, 4096> buffer{};
-  monitor_log_.clear();
-  monitor_log_.read(buffer.data(), buffer.size());
-  const auto count = static_cast<std::size_t>(monitor_log_.gcount());
-  for (const std::string& line : monitor_lines_.feed({buffer.data(), count})) {
+  for (const std::string& line : monitor_lines_.feed(monitor_log_.next())) {
     if (!attached_) put(line);
     // Only before the monitor is up: later the text could be a guest's.
     if (!snapshot(region_) && line.starts_with(kRefusal)) outcome_ = Outcome::MonitorRefused;

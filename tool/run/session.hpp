@@ -3,8 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "abi/status.hpp"
 #include "run/console.hpp"
 #include "run/escape_keys.hpp"
+#include "run/monitor_log.hpp"
 
 namespace mezzo::run {
 
@@ -38,10 +37,10 @@ struct SessionOptions {
 class Session {
  public:
   //   region       the status region of the machine that is running
-  //   monitor_log  file to which the machine's debug port writes
+  //   monitor_log  what its monitor says; must outlive us
   //   machine_fd   readable when the machine has ended
-  Session(std::vector<Console>& consoles, const status::Region& region,
-          const std::filesystem::path& monitor_log, int machine_fd, SessionOptions options);
+  Session(std::vector<Console>& consoles, const status::Region& region, MonitorLog& monitor_log,
+          int machine_fd, SessionOptions options);
 
   // Serves everything until the end. Needs an InterruptScope.
   [[nodiscard]] Outcome run();
@@ -63,7 +62,7 @@ class Session {
 
   std::vector<Console>& consoles_;
   const status::Region& region_;
-  std::ifstream monitor_log_;
+  MonitorLog& monitor_log_;
   LinePrefixer monitor_lines_;
   int machine_fd_;
   SessionOptions options_;

@@ -30,9 +30,9 @@ std::string partition_table(const status::Region& region) {
   for (std::size_t i = 0; i < region.partition_count; ++i) {
     const status::PartitionStatus& partition = region.partitions[i];
     std::vector<std::pair<std::uint64_t, std::string_view>> exits;
-    for (std::uint32_t cause = 0; cause < status::kExitCauses; ++cause) {
+    for (std::uint32_t cause = 0; cause < exit_causes_of(region.architecture); ++cause) {
       if (partition.exits[cause] == 0) continue;
-      exits.emplace_back(partition.exits[cause], name_of(static_cast<status::ExitCause>(cause)));
+      exits.emplace_back(partition.exits[cause], name_of_cause(region.architecture, cause));
     }
     std::ranges::sort(exits, std::greater());
     text += fmt::format("\nExits of {}:\n",
@@ -50,9 +50,8 @@ std::string trace_table(const status::Region& region, std::uint32_t count) {
     text += fmt::format("CPU {}: {} exits recorded, the last {}\n", cpu, trace.next, shown);
     for (std::uint32_t i = trace.next - shown; i != trace.next; ++i) {
       const status::TraceEntry& entry = trace.entries[i % status::kTraceEntries];
-      text +=
-          fmt::format("  {:>10}  {:<16}  eip {:08x}  value {:08x}\n", entry.tsc_low,
-                      name_of(static_cast<status::ExitCause>(entry.cause)), entry.eip, entry.value);
+      text += fmt::format("  {:>10}  {:<16}  pc {:08x}  value {:08x}\n", entry.tsc_low,
+                          name_of_cause(region.architecture, entry.cause), entry.pc, entry.value);
     }
   }
   return text;

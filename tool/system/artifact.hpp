@@ -1,5 +1,6 @@
-// What a system file's kernels and initramfs have become once they are on this machine: bytes with
-// their provenance. The fetch code makes them, the checker and the image compiler use them.
+// What a system file's kernels, initramfs and device trees have become once they are on this
+// machine: bytes with their provenance. The fetch code makes them, the checker and the image
+// compiler use them.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,16 @@ struct DiskArtifact {
   std::string description;     // for reports
 };
 
+// A board's device tree in its binary form, as it came with the kernel or from the user.
+struct DeviceTreeArtifact {
+  std::filesystem::path path;
+  Bytes bytes;
+  std::string sha256;
+};
+
 struct PartitionArtifacts {
   KernelArtifact kernel;
+  std::optional<DeviceTreeArtifact> device_tree;  // ARMv7: for every partition that is to have one
   std::optional<InitramfsArtifact> initramfs;
   std::optional<DiskArtifact> disk;
 };

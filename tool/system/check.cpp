@@ -3,11 +3,13 @@
 #include "system/check.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <memory>
 
 #include "base/file.hpp"
+#include "firmware/device_tree.hpp"
 #include "loader/initramfs.hpp"
 #include "loader/kernel.hpp"
 #include "system/board.hpp"
@@ -28,9 +30,11 @@ void check_machine(const System& system, Diagnostics& diagnostics) {
           fmt::format("board {} has from {} to {} MiB of memory, not {} bytes", board.name,
                       board.min_memory >> 20, board.max_memory >> 20, machine.memory),
           fmt::format("set memory to something between, for example \"512 MiB\""));
-  } else if (machine.memory % (1 << 20) != 0) {
-    error(machine.memory_where, "the machine's memory is not a multiple of 1 MiB",
-          fmt::format("set memory = \"{} MiB\"", (machine.memory >> 20) + 1));
+  } else if (machine.memory % board.memory_step != 0) {
+    const std::uint64_t step = board.memory_step;
+    error(machine.memory_where,
+          fmt::format("the machine's memory is not a multiple of {} MiB", step >> 20),
+          fmt::format("set memory = \"{} MiB\"", (machine.memory / step + 1) * step >> 20));
   }
   if (machine.cpus > board.max_cpus) {
     error(machine.cpus_where,
@@ -71,13 +75,19 @@ void check_file(const System& system, const std::filesystem::path& file, Positio
 
 void check_kernel_package(const System& system, const KernelSpec& kernel,
                           Diagnostics& diagnostics) {
-  const bool pae = kernel.package.find("-pae") != std::string::npos;
-  const bool amd64 = kernel.package.find("-amd64") != std::string::npos;
-  if (!pae && !amd64) return;
-  add_error(
-      system, kernel.where,
-      fmt::format("{}: a {} kernel is not supported yet", kernel.package, pae ? "PAE" : "64-bit"),
-      "use the package linux-image-686", diagnostics);
+  struct Kind {
+    std::string_view word, name;
+  };
+  constexpr std::array kUnsupported = {Kind{"-lpae", "LPAE"}, Kind{"-pae", "PAE"},
+                                       Kind{"-amd64", "64-bit"}, Kind{"-arm64", "64-bit"}};
+  for (const Kind& kind : kUnsupported) {
+    if (kernel.package.find(kind.word) == std::string::npos) continue;
+    const BoardInfo& board = board_info(system.machine.board);
+    return add_error(system, kernel.where,
+                     fmt::format("{}: a {} kernel is not supported{}", kernel.package, kind.name,
+                                 board.is_armv7() ? "" : " yet"),
+                     fmt::format("write kernel = {}", board.kernel_example()), diagnostics);
+  }
 }
 
 void check_devices(const System& system, const Partition& partition, Diagnostics& diagnostics) {
@@ -96,6 +106,7 @@ void check_devices(const System& system, const Partition& partition, Diagnostics
                 diagnostics);
     }
   }
+  if (board.is_armv7()) return;
   if (partition.owns("pci") && partition.interrupts != plan::InterruptController::IoApic) {
     add_error(system, partition.interrupts_where,
               fmt::format("{} owns PCI, whose interrupts arrive at the I/O APIC", partition.name),
@@ -143,6 +154,8 @@ void check_partition(const System& system, const Partition& partition, Diagnosti
       check_file(system, file, partition.initramfs->where, "file", diagnostics);
     }
   }
+  check_file(system, partition.armv7.device_tree, partition.armv7.device_tree_where, "device tree",
+             diagnostics);
   if (partition.disk) {
     check_file(system, partition.disk->file, partition.disk->where, "disk", diagnostics);
   }
@@ -151,43 +164,110 @@ void check_partition(const System& system, const Partition& partition, Diagnosti
   check_cmdline(system, partition, diagnostics);
 }
 
-void check_artifacts(const System& system, const Partition& partition,
-                     const PartitionArtifacts& artifacts, Diagnostics& diagnostics) {
-  const auto error = [&](Position where, const std::filesystem::path& file,
-                         const loader::Problem& problem) {
-    const std::string name = file.empty() ? partition.name : file.string();
-    add_error(system, where, fmt::format("{}: {}", name, problem.what), problem.remedy,
-              diagnostics);
-  };
-  if (artifacts.initramfs) {
-    if (const auto problem = loader::check_initramfs(artifacts.initramfs->bytes)) {
-      error(partition.initramfs ? partition.initramfs->where : partition.where,
-            artifacts.initramfs->path, *problem);
+// What is wrong with one partition's files, whose contents are known.
+class ArtifactCheck {
+ public:
+  ArtifactCheck(const System& system, const Partition& partition,
+                const PartitionArtifacts& artifacts, Diagnostics& diagnostics)
+      : system_(system),
+        board_(board_info(system.machine.board)),
+        partition_(partition),
+        artifacts_(artifacts),
+        diagnostics_(diagnostics) {}
+
+  void run() {
+    if (artifacts_.initramfs) {
+      if (const auto problem = loader::check_initramfs(artifacts_.initramfs->bytes)) {
+        error(initramfs_where(), artifacts_.initramfs->path, *problem);
+      }
+    }
+    const auto kernel =
+        loader::read_kernel(artifacts_.kernel.bytes, partition_.kernel, board_.architecture);
+    if (!kernel) return error(partition_.kernel.where, artifacts_.kernel.path, kernel.error());
+    const bool is_linux =
+        kernel->format == KernelFormat::BzImage || kernel->format == KernelFormat::ZImage;
+    const bool wants_tree = board_.is_armv7() && (kernel->format == KernelFormat::ZImage ||
+                                                  !partition_.armv7.device_tree.empty());
+    if (is_linux) check_root();
+    if (wants_tree) check_tree();
+    if (is_linux && board_.is_armv7()) check_high_memory();
+    if (!is_linux && !wants_tree && kernel->format != KernelFormat::Multiboot) {
+      check_unused(kernel->summary);
     }
   }
-  const auto kernel = loader::read_kernel(artifacts.kernel.bytes, partition.kernel);
-  if (!kernel) return error(partition.kernel.where, artifacts.kernel.path, kernel.error());
-  if (kernel->format == KernelFormat::BzImage && !artifacts.initramfs && !partition.disk) {
-    diagnostics.push_back(
-        {Severity::Warning, system.at(partition.where),
+
+ private:
+  void error(Position where, const std::filesystem::path& file, const loader::Problem& problem) {
+    const std::string name = file.empty() ? partition_.name : file.string();
+    add_error(system_, where, fmt::format("{}: {}", name, problem.what), problem.remedy,
+              diagnostics_);
+  }
+
+  [[nodiscard]] Position initramfs_where() const {
+    return partition_.initramfs ? partition_.initramfs->where : partition_.where;
+  }
+
+  void check_root() {
+    if (artifacts_.initramfs || partition_.disk) return;
+    diagnostics_.push_back(
+        {Severity::Warning, system_.at(partition_.where),
          fmt::format("{} has neither initramfs nor disk: its Linux will panic for "
                      "want of a root file system",
-                     partition.name),
+                     partition_.name),
          "add initramfs = { busybox = true }, or a disk"});
   }
-  const bool takes_text =
-      kernel->format == KernelFormat::BzImage || kernel->format == KernelFormat::Multiboot;
-  if (!takes_text && !partition.cmdline.empty()) {
-    error(partition.cmdline_where, artifacts.kernel.path,
-          {fmt::format("a kernel of this kind takes no command line ({})", kernel->summary),
-           "remove 'cmdline'"});
+
+  void check_tree() {
+    const Position where = partition_.armv7.device_tree.empty()
+                               ? partition_.kernel.where
+                               : partition_.armv7.device_tree_where;
+    if (!artifacts_.device_tree) {
+      return error(
+          where, artifacts_.kernel.path,
+          {fmt::format("there is no device tree {} with the kernel", board_.armv7.device_tree),
+           "add device_tree = \"FILE.dtb\" to the partition"});
+    }
+    const auto problem =
+        firmware::check_device_tree(artifacts_.device_tree->bytes, system_.machine.board);
+    if (problem) error(where, artifacts_.device_tree->path, *problem);
   }
-  if (!takes_text && artifacts.initramfs) {
-    error(partition.initramfs ? partition.initramfs->where : partition.where, artifacts.kernel.path,
-          {fmt::format("a kernel of this kind takes no initramfs ({})", kernel->summary),
-           "remove 'initramfs'"});
+
+  // A Linux with high memory maps its pages where the monitor's stubs are (doc/armv7.md).
+  void check_high_memory() {
+    constexpr std::uint64_t kLowmem = std::uint64_t{768} << 20;
+    std::uint64_t end = partition_.memory.size.value_or(0), next = 0;
+    for (const MemoryPiece& piece : partition_.memory.pieces) {
+      next = (piece.guest_base ? *piece.guest_base - board_.ram_base : next) + piece.size;
+      end = std::max(end, next);
+    }
+    if (end <= kLowmem) return;
+    error(partition_.memory.where, "",
+          {fmt::format("memory up to {:#x} is more than a Linux can have here: it maps what is "
+                       "above {:#x} where the monitor is",
+                       board_.ram_base + end - 1, board_.ram_base + kLowmem),
+           "give it at most 768 MiB"});
   }
-}
+
+  void check_unused(const std::string& summary) {
+    const std::string tree = board_.is_armv7() ? ", or name a 'device_tree' to pass it in" : "";
+    if (!partition_.cmdline.empty()) {
+      error(partition_.cmdline_where, artifacts_.kernel.path,
+            {fmt::format("a kernel of this kind takes no command line ({})", summary),
+             "remove 'cmdline'" + tree});
+    }
+    if (artifacts_.initramfs) {
+      error(initramfs_where(), artifacts_.kernel.path,
+            {fmt::format("a kernel of this kind takes no initramfs ({})", summary),
+             "remove 'initramfs'" + tree});
+    }
+  }
+
+  const System& system_;
+  const BoardInfo& board_;
+  const Partition& partition_;
+  const PartitionArtifacts& artifacts_;
+  Diagnostics& diagnostics_;
+};
 
 }  // namespace
 
@@ -199,14 +279,23 @@ void add_error(const System& system, Position position, std::string what, std::s
 Diagnostics check(const System& system) {
   Diagnostics diagnostics;
   check_machine(system, diagnostics);
-  if (system.partitions.empty() || system.partitions.size() > plan::kMaxPartitions) {
-    add_error(system, {}, fmt::format("{} partitions", system.partitions.size()),
-              fmt::format("define 1 to {} with [[partition]]", plan::kMaxPartitions), diagnostics);
+  const BoardInfo& board = board_info(system.machine.board);
+  if (system.partitions.empty() || system.partitions.size() > board.max_partitions) {
+    add_error(system, {},
+              fmt::format("{} partitions on board {}", system.partitions.size(), board.name),
+              board.max_partitions == 1
+                  ? "define one with [[partition]]"
+                  : fmt::format("define 1 to {} with [[partition]]", board.max_partitions),
+              diagnostics);
   }
   for (const Partition& partition : system.partitions) {
     check_partition(system, partition, diagnostics);
   }
-  check_memory(system, diagnostics);
+  if (board.is_armv7()) {
+    check_armv7_memory(system, diagnostics);
+  } else {
+    check_memory(system, diagnostics);
+  }
   check_owners(system, diagnostics);
   check_links(system, diagnostics);
   return diagnostics;
@@ -214,8 +303,14 @@ Diagnostics check(const System& system) {
 
 Diagnostics check(const System& system, const Artifacts& artifacts) {
   Diagnostics diagnostics = check(system);
+  const BoardInfo& board = board_info(system.machine.board);
+  if (!board.untested.empty()) {
+    diagnostics.push_back({Severity::Warning, system.at(system.machine.where),
+                           fmt::format("board {} is untested: {}", board.name, board.untested),
+                           "see doc/guide.md, \"Bringing up a new board\", before you rely on it"});
+  }
   for (std::size_t i = 0; i < system.partitions.size() && i < artifacts.size(); ++i) {
-    check_artifacts(system, system.partitions[i], artifacts[i], diagnostics);
+    ArtifactCheck(system, system.partitions[i], artifacts[i], diagnostics).run();
   }
   return diagnostics;
 }

@@ -14,15 +14,20 @@ namespace mezzo::system {
 // Returns errors and warnings, those of one partition together.
 [[nodiscard]] Diagnostics check(const System& system);
 
-// The above, and what needs the kernels and initramfs themselves: formats, truncation, word size,
-// PAE, corrupted archives. `artifacts` has one entry for each partition.
+// The above, and what needs the kernels, initramfs and device trees themselves: formats,
+// truncation, word size, PAE, corrupted archives, other boards' trees; and whether the board has
+// ever been tried. `artifacts` has one entry for each partition.
 [[nodiscard]] Diagnostics check(const System& system, const Artifacts& artifacts);
 
 // The parts of the first check, for it alone.
-void check_memory(const System& system, Diagnostics& diagnostics);
+void check_memory(const System& system, Diagnostics& diagnostics);  // IA-32
+void check_armv7_memory(const System& system, Diagnostics& diagnostics);
 void check_owners(const System& system, Diagnostics& diagnostics);
 void check_links(const System& system, Diagnostics& diagnostics);
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics);
+
+// True if one of the partition's devices reads and writes memory by machine addresses.
+[[nodiscard]] bool has_bus_master(const System& system, const Partition& partition);
 
 // Adds an error at `position` of the system file.
 void add_error(const System& system, Position position, std::string what, std::string remedy,

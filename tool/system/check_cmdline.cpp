@@ -45,6 +45,15 @@ constexpr std::array kPciOwner = {
     Forbidden{"noapic", "its interrupts arrive at the I/O APIC"},
 };
 
+constexpr std::array kArmv7 = {
+    Forbidden{"mem=", "the device tree tells the guest its memory"},
+    Forbidden{"initrd=", "the device tree tells where the initramfs is"},
+    Forbidden{"initrdmem=", "the device tree tells where the initramfs is"},
+    Forbidden{"vmalloc=", "with more of it, Linux would map high memory where the monitor is"},
+    Forbidden{"earlycon=", "it takes an address, which may be another partition's"},
+    Forbidden{"earlyprintk", "the kernel's own address for it may be another partition's"},
+};
+
 // The word as the kernel compares it: without quotes, and in the name '-' is '_'
 // (Documentation/admin-guide/kernel-parameters.rst).
 std::string normalized(std::string word) {
@@ -63,16 +72,21 @@ std::optional<Forbidden> find_forbidden(std::string_view word, std::span<const F
   return std::nullopt;
 }
 
-// The COM number that "console=ttyS1,115200" names.
-std::optional<unsigned> console_number(std::string_view word) {
-  constexpr std::string_view kPrefix = "console=ttyS";
-  if (!word.starts_with(kPrefix) || word.size() == kPrefix.size()) return std::nullopt;
-  return static_cast<unsigned>(word[kPrefix.size()] - '0') + 1;
+// The serial port that "console=ttyS1,115200" names, from 1.
+std::optional<unsigned> console_number(const BoardInfo& board, std::string_view word) {
+  constexpr std::string_view kPrefix = "console=";
+  if (!word.starts_with(kPrefix)) return std::nullopt;
+  const auto device = [](std::string_view text) { return text.substr(0, text.find(',')); };
+  const std::string_view named = device(word.substr(kPrefix.size()));
+  for (unsigned number = 1; number <= board.uarts.size(); ++number) {
+    if (device(board.uart(number).console) == named) return number;
+  }
+  return std::nullopt;
 }
 
 void check_console(const System& system, const Partition& partition, std::string_view word,
                    Diagnostics& diagnostics) {
-  const auto number = console_number(word);
+  const auto number = console_number(board_info(system.machine.board), word);
   if (!number || *number == partition.console) return;
   for (const Partition& other : system.partitions) {
     if (&other == &partition || other.console != *number) continue;
@@ -97,12 +111,13 @@ void check_characters(const System& system, const Partition& partition, Diagnost
 }  // namespace
 
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics) {
+  const bool armv7 = board_info(system.machine.board).is_armv7();
   check_characters(system, partition, diagnostics);
   std::istringstream words(partition.cmdline);
   for (std::string word; words >> word;) {
     if (word == "--") break;  // the rest is for init
     const std::string compared = normalized(word);
-    auto forbidden = find_forbidden(compared, kAlways);
+    auto forbidden = armv7 ? find_forbidden(compared, kArmv7) : find_forbidden(compared, kAlways);
     if (!forbidden && partition.owns("pci")) forbidden = find_forbidden(compared, kPciOwner);
     if (forbidden) {
       add_error(system, partition.cmdline_where,

@@ -1,4 +1,4 @@
-// Checks the partitions' memory against each other and against the machine.
+// Checks the partitions' memory on a PC against each other and against the machine.
 #include "system/board.hpp"
 #include "system/check.hpp"
 

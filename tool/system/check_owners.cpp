@@ -1,6 +1,7 @@
 // Finds whatever two partitions both claim: names, processors, consoles, devices, interrupts,
 // ports.
 #include <algorithm>
+#include <set>
 
 #include "system/board.hpp"
 #include "system/check.hpp"
@@ -65,6 +66,47 @@ void check_devices(const System& system, Diagnostics& diagnostics) {
   }
 }
 
+// Partitions that share a processor use the monitor's memory of processors that have no partition;
+// that of the first one is always in use.
+void check_shares(const System& system, Diagnostics& diagnostics) {
+  const BoardInfo& board = board_info(system.machine.board);
+  std::set<unsigned> used;
+  unsigned spare = plan::kArmv7MaxCpus - 1;
+  for (const Partition& partition : system.partitions) {
+    if (used.insert(partition.cpu).second) {
+      if (partition.cpu != 0) --spare;
+      continue;
+    }
+    if (board.armv7.private_timer == 0) {
+      add_error(system, partition.cpu_where,
+                fmt::format("a processor of board {} cannot be shared", board.name),
+                "leave out all partitions of it but one", diagnostics);
+      return;
+    }
+  }
+  const std::size_t sharing = system.partitions.size() - used.size();
+  if (sharing <= spare) return;
+  add_error(system, system.partitions.back().cpu_where,
+            fmt::format("{} partitions share the processor of another one; there is room for {}",
+                        sharing, spare),
+            "leave out some partitions", diagnostics);
+}
+
+// Partitions may share a processor of an ARMv7 board, by fixed priority.
+void check_priorities(const System& system, Diagnostics& diagnostics) {
+  for (std::size_t i = 0; i < system.partitions.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const Partition &first = system.partitions[j], &second = system.partitions[i];
+      if (first.cpu != second.cpu || first.armv7.priority != second.armv7.priority) continue;
+      add_error(
+          system, second.cpu_where,
+          fmt::format("processor {} has two owners of priority {}: {} and {} (line {})", second.cpu,
+                      second.armv7.priority, second.name, first.name, first.cpu_where.line),
+          "give each a 'cpu' or a 'priority' of its own", diagnostics);
+    }
+  }
+}
+
 void check_controllers(const System& system, Diagnostics& diagnostics) {
   for (const InterruptController chip : {InterruptController::IoApic, InterruptController::Pic}) {
     const Partition* owner = nullptr;
@@ -88,9 +130,9 @@ void add_link_claims(const System& system, bool irqs, std::vector<Claim>& claims
   const BoardInfo& board = board_info(system.machine.board);
   for (const Link& link : system.links) {
     for (const LinkEnd& end : link.ends) {
-      const BoardUart& uart = board.uarts[end.com - 1];
+      const BoardUart& uart = board.uart(end.com);
       const unsigned first = irqs ? uart.irq : uart.port;
-      claims.push_back({&system.partitions[end.partition], fmt::format("COM{}", end.com), first,
+      claims.push_back({&system.partitions[end.partition], std::string(uart.name), first,
                         irqs ? first : first + 7, end.where});
     }
   }
@@ -102,9 +144,9 @@ std::vector<Claim> irq_claims(const System& system) {
   add_link_claims(system, true, claims);
   for (const Partition& partition : system.partitions) {
     if (partition.console != 0) {
-      const unsigned irq = board.uarts[partition.console - 1].irq;
+      const BoardUart& uart = board.uart(partition.console);
       claims.push_back(
-          {&partition, fmt::format("COM{}", partition.console), irq, irq, partition.console_where});
+          {&partition, std::string(uart.name), uart.irq, uart.irq, partition.console_where});
     }
     for (const DeviceUse& use : partition.devices) {
       const BoardDevice* device = board.find(use.name);
@@ -127,9 +169,9 @@ std::vector<Claim> port_claims(const System& system) {
   add_link_claims(system, false, claims);
   for (const Partition& partition : system.partitions) {
     if (partition.console != 0) {
-      const unsigned port = board.uarts[partition.console - 1].port;
-      claims.push_back({&partition, fmt::format("COM{}", partition.console), port, port + 7,
-                        partition.console_where});
+      const BoardUart& uart = board.uart(partition.console);
+      claims.push_back(
+          {&partition, std::string(uart.name), uart.port, uart.port + 7U, partition.console_where});
     }
     if (partition.interrupts == InterruptController::Pic) {
       for (const BoardPorts& ports : kPicPorts) {
@@ -155,7 +197,8 @@ std::vector<Claim> port_claims(const System& system) {
 void drop_shared_owner_claims(const System& system, std::vector<Claim>& claims) {
   std::vector<std::pair<std::string, const Partition*>> first_owner;
   std::erase_if(claims, [&](const Claim& claim) {
-    const bool exclusive = claim.what.starts_with("COM") || claim.what == "PIC and PIT" ||
+    const bool exclusive = claim.what.starts_with("COM") || claim.what.starts_with("UART") ||
+                           claim.what == "PIC and PIT" ||
                            board_info(system.machine.board).find(claim.what) != nullptr;
     if (!exclusive) return false;
     for (const auto& [what, owner] : first_owner) {
@@ -168,14 +211,24 @@ void drop_shared_owner_claims(const System& system, std::vector<Claim>& claims) 
 
 }  // namespace
 
+bool has_bus_master(const System& system, const Partition& partition) {
+  const BoardInfo& board = board_info(system.machine.board);
+  return std::ranges::any_of(partition.devices, [&board](const DeviceUse& use) {
+    const BoardDevice* device = board.find(use.name);
+    return device != nullptr && device->bus_master;
+  });
+}
+
 void check_owners(const System& system, Diagnostics& diagnostics) {
+  const BoardInfo& board = board_info(system.machine.board);
+  const unsigned first_uart = board.is_armv7() ? 0 : 1;
   check_names(system, diagnostics);
   std::vector<Claim> cpus, consoles;
   for (const Partition& partition : system.partitions) {
     cpus.push_back({&partition, "cpu", partition.cpu, partition.cpu, partition.cpu_where});
     if (partition.console != 0) {
-      consoles.push_back(
-          {&partition, "console", partition.console, partition.console, partition.console_where});
+      const unsigned number = partition.console - 1 + first_uart;
+      consoles.push_back({&partition, "console", number, number, partition.console_where});
     }
   }
   for (const Link& link : system.links) {
@@ -183,16 +236,22 @@ void check_owners(const System& system, Diagnostics& diagnostics) {
       consoles.push_back({&system.partitions[end.partition], "link", end.com, end.com, end.where});
     }
   }
-  report_conflicts(system, "processor", false, cpus, "give each partition a 'cpu' of its own",
-                   diagnostics);
-  report_conflicts(system, "serial port COM", false, consoles, "give one of them another port",
-                   diagnostics);
+  if (board.is_armv7()) {
+    check_priorities(system, diagnostics);
+    check_shares(system, diagnostics);
+  } else {
+    report_conflicts(system, "processor", false, cpus, "give each partition a 'cpu' of its own",
+                     diagnostics);
+  }
+  report_conflicts(system, board.is_armv7() ? "serial port UART" : "serial port COM", false,
+                   consoles, "give one of them another port", diagnostics);
   check_devices(system, diagnostics);
   check_controllers(system, diagnostics);
   std::vector<Claim> irqs = irq_claims(system);
   drop_shared_owner_claims(system, irqs);
   report_conflicts(system, "interrupt", false, irqs, "give one of them another device or line",
                    diagnostics);
+  if (board.is_armv7()) return;
   std::vector<Claim> ports = port_claims(system);
   drop_shared_owner_claims(system, ports);
   report_conflicts(system, "port", true, ports, "remove it from one of them", diagnostics);

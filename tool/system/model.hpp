@@ -18,21 +18,24 @@
 
 namespace mezzo::system {
 
-enum class Board { Pc };
+enum class Board { Pc, VexpressA9, Cubieboard, Sabrelite, Zynq };
 
 struct Machine {
   Board board = Board::Pc;
   std::uint64_t memory = 0;  // bytes of RAM
   unsigned cpus = 0;         // processors the machine is started with
-  std::string cpu_model;     // QEMU's name; decides which CPU features guests must not use
+  std::string cpu_model;     // QEMU's name; decides which CPU features guests must not use; IA-32
   std::uint32_t heartbeat_us = 0;
   Position where, memory_where, cpus_where, cpu_model_where, heartbeat_where;
 };
 
-// A stretch of guest-physical memory, identical with the machine's under direct paging.
+// A stretch of machine memory.
 struct MemoryPiece {
   std::uint64_t base = 0;
   std::uint64_t size = 0;
+  // Where the guest sees it, under shadow paging; nothing: behind the piece before, the first at
+  // the base of the board's RAM.
+  std::optional<std::uint64_t> guest_base;
   Position where;
 };
 
@@ -43,14 +46,15 @@ struct MemorySpec {
   Position where;
 };
 
-enum class KernelFormat { Auto, BzImage, Elf, Multiboot, Raw };
+enum class KernelFormat { Auto, BzImage, Elf, Multiboot, Raw, ZImage };
 
 // Exactly one of `package` and `file` is set.
 struct KernelSpec {
   std::string package;         // a Debian package whose dependencies lead to a kernel image
   std::filesystem::path file;  // relative names are taken from the system file's directory
   KernelFormat format = KernelFormat::Auto;
-  std::optional<std::uint32_t> load, entry;  // Raw only: machine addresses
+  std::optional<std::uint32_t> load, entry;  // Raw only: guest-physical addresses
+  bool decompress = true;  // ZImage only: here, instead of by the guest's own first instructions
   Position where, load_where, entry_where;
 };
 
@@ -62,6 +66,7 @@ struct InitramfsSpec {
   std::string script;                // text of a shell script that /init runs; may be empty
   std::map<std::string, std::filesystem::path> files;  // path in the initramfs -> file of the host
   std::string root;  // disk with the root file system that /init hands over to; empty: none
+  std::optional<std::uint32_t> address;  // ARMv7: where the user wants it, guest-physical
   Position where;
 };
 
@@ -80,14 +85,14 @@ struct DeviceUse {
   Position where;
 };
 
-enum class Paging { Direct };
+enum class Paging { Direct, Shadow };
 
-// Either `file` is set, or a Debian root file system is made in the cache.
+// Either `file` is set, or a Debian root file system is made in the cache, or the disk is empty.
 struct DiskSpec {
   std::filesystem::path file;  // raw image
   bool debian = false;
   std::vector<std::string> packages;  // Debian: installed besides the base
-  std::uint64_t size = 0;             // Debian: bytes
+  std::uint64_t size = 0;             // Debian and empty: bytes
   bool read_only = false;             // writes go to a temporary overlay
   Position where;
 };
@@ -96,6 +101,20 @@ struct NetworkSpec {
   std::string mode;                   // "user": QEMU's user-mode network behind an e1000
   std::vector<std::string> forwards;  // "tcp:HOSTPORT:GUESTPORT"
   Position where;
+};
+
+// What only a partition of an ARMv7 machine has.
+struct Armv7Spec {
+  static constexpr std::uint64_t kDefaultShadowMemory = 4 << 20;
+
+  // Empty: the kernel package's tree for the board.
+  std::filesystem::path device_tree;
+  std::uint64_t shadow_memory = kDefaultShadowMemory;  // bytes for its shadow page tables
+  plan::UserAccess user_access = plan::UserAccess::Lazy;
+  plan::View view = plan::View::Domains;
+  std::uint32_t slow_paths = 0;  // plan::FastPath bits
+  unsigned priority = 0;         // among partitions of one CPU; 0 is the highest
+  Position device_tree_where, shadow_memory_where, priority_where;
 };
 
 struct Partition {
@@ -112,9 +131,10 @@ struct Partition {
   Paging paging = Paging::Direct;
   plan::FaultPolicy fault_policy = plan::FaultPolicy::Stop;
   std::uint32_t restart_limit = 0;
-  unsigned console = 0;  // 1 to 4: COM1 to COM4; 0: none
+  unsigned console = 0;  // 1 to 4: the board's serial ports in order; 0: none
   std::optional<DiskSpec> disk;
   std::optional<NetworkSpec> network;
+  Armv7Spec armv7;
   Position where, name_where, cpu_where, cmdline_where, interrupts_where, console_where;
 
   // True if `device` is among the devices this partition owns.

@@ -96,6 +96,16 @@ std::vector<std::pair<std::string, Position>> TomlReader::strings(std::string_vi
   return values;
 }
 
+const toml::table* TomlReader::table(std::string_view key, bool required,
+                                     std::string_view example) {
+  const toml::node* found = node(key, required);
+  if (found == nullptr) return nullptr;
+  if (found->is_table()) return found->as_table();
+  error(position_of(found->source()), fmt::format("'{}' must be a table", key),
+        fmt::format("write it as {} = {}", key, example));
+  return nullptr;
+}
+
 std::optional<std::uint64_t> TomlReader::size(std::string_view key, bool required) {
   const toml::node* found = node(key, required);
   if (found == nullptr) return std::nullopt;
@@ -117,6 +127,13 @@ std::optional<std::size_t> TomlReader::choice(std::string_view key,
   error(where(key), fmt::format("'{}' is not a value of '{}'", *value, key),
         fmt::format("use one of: {}", fmt::join(names, ", ")));
   return std::nullopt;
+}
+
+void TomlReader::refuse(std::initializer_list<std::string_view> keys, std::string_view board) {
+  for (const std::string_view key : keys) {
+    if (node(key) == nullptr) continue;
+    error(where(key), fmt::format("'{}' has no meaning on board {}", key, board), "remove it");
+  }
 }
 
 Position TomlReader::where(std::string_view key) const {

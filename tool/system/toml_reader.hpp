@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,9 @@ class TomlReader {
   std::optional<bool> boolean(std::string_view key);
   std::vector<std::pair<std::string, Position>> strings(std::string_view key);
 
+  // A table; `example` is shown after "key = " if it is something else.
+  const toml::table* table(std::string_view key, bool required, std::string_view example);
+
   // "192 MiB" or a number of bytes.
   std::optional<std::uint64_t> size(std::string_view key, bool required = false);
 
@@ -45,6 +49,9 @@ class TomlReader {
   [[nodiscard]] Position where() const { return position_of(table_.source()); }
 
   void error(Position position, std::string what, std::string remedy);
+
+  // Reports each of `keys` that is there: it means nothing on this `board`.
+  void refuse(std::initializer_list<std::string_view> keys, std::string_view board);
 
   // Reports every key that nobody asked for, with the most similar known one.
   void finish();

@@ -1,0 +1,221 @@
+// Puts the parts of a PC's image together: layout, firmware tables and command lines become pieces,
+// loads and registers.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "firmware/acpi.hpp"
+#include "firmware/boot_params.hpp"
+#include "firmware/mp_table.hpp"
+#include "firmware/multiboot.hpp"
+#include "image/cmdline.hpp"
+#include "image/e820.hpp"
+#include "image/layout.hpp"
+#include "image/plan_builder.hpp"
+#include "system/board.hpp"
+
+namespace mezzo::image {
+namespace {
+
+using loader::ByteView;
+using system::KernelFormat;
+
+// Compiles one partition after the other into the plan and the store.
+class Compiler {
+ public:
+  Compiler(const system::System& system, const system::Artifacts& artifacts,
+           std::span<const loader::KernelImage> kernels, std::span<const Placement> placements)
+      : system_(system),
+        board_(system::board_info(system.machine.board)),
+        artifacts_(artifacts),
+        kernels_(kernels),
+        placements_(placements),
+        builder_(system, artifacts, kernels) {}
+
+  system::Result<CompiledImage> run() {
+    for (std::size_t i = 0; i < system_.partitions.size(); ++i) compile_partition(i);
+    if (has_errors(builder_.diagnostics())) return std::unexpected(builder_.diagnostics());
+    const auto monitor =
+        place_monitor(system_, placements_, builder_.store_size(), builder_.bundle_size());
+    if (!monitor) return std::unexpected(monitor.error());
+    plan::Plan& plan = builder_.plan();
+    plan.architecture = plan::Architecture::Ia32;
+    plan.monitor_base = monitor->monitor_base;
+    plan.monitor_size = plan::monitor_size(plan.architecture);
+    plan.store_base = monitor->store_base;
+    return builder_.seal(monitor->bundle_address);
+  }
+
+ private:
+  void compile_partition(std::size_t index) {
+    const system::Partition& partition = system_.partitions[index];
+    plan::Partition& row = builder_.begin_partition(index);
+    row.owns_pci = partition.owns("pci") ? 1 : 0;
+    row.uart_port = partition.console != 0 ? board_.uart(partition.console).port : 0;
+    list_link_ports(index, row);
+    if (row.owns_pci != 0) list_bus_masters(row);
+    for (const Extent& piece : placements_[index].pieces) {
+      const auto base = static_cast<std::uint32_t>(piece.base);
+      builder_.add_piece({base, static_cast<std::uint32_t>(piece.size), base});
+    }
+    PartitionReport& report = builder_.report();
+    report.e820 = make_e820(placements_[index], system_.machine.memory);
+    switch (kernels_[index].format) {
+      case KernelFormat::BzImage:
+        compile_linux(index, row, report);
+        break;
+      case KernelFormat::Multiboot:
+        compile_multiboot(index, row, report);
+        break;
+      default:
+        compile_segments(index, row);
+        break;
+    }
+  }
+
+  void list_link_ports(std::size_t index, plan::Partition& row) const {
+    std::size_t count = 0;
+    for (const system::Link& link : system_.links) {
+      for (const system::LinkEnd& end : link.ends) {
+        if (end.partition != index || count == plan::kMaxLinks) continue;
+        row.link_ports[count++] = board_.uart(end.com).port;
+      }
+    }
+  }
+
+  // The owner of configuration space drives every bus master of the board.
+  void list_bus_masters(plan::Partition& row) const {
+    for (const system::BoardDevice& device : board_.devices) {
+      if (!device.pci_function || row.bus_master_count == plan::kMaxBusMasters) continue;
+      row.bus_masters[row.bus_master_count++] = *device.pci_function;
+    }
+  }
+
+  void compile_linux(std::size_t index, plan::Partition& row, PartitionReport& report) {
+    const system::Partition& partition = system_.partitions[index];
+    const Placement& place = placements_[index];
+    const loader::LinuxImage& kernel = kernels_[index].linux_image;
+    const Cmdline cmdline = derive_cmdline(system_, partition);
+    report.cmdline = cmdline.text;
+    report.additions = cmdline.additions;
+    if (cmdline.text.size() > std::min<std::size_t>(kernel.cmdline_max, plan::kPageSize - 1)) {
+      return builder_.error(partition.cmdline_where,
+                            fmt::format("the command line of {} has {} bytes, its kernel takes {}",
+                                        partition.name, cmdline.text.size(), kernel.cmdline_max),
+                            "shorten 'cmdline'");
+    }
+    const auto acpi = firmware::make_acpi_tables(acpi_input(partition, place), board_);
+    if (!acpi) return builder_.error(partition.where, acpi.error().what, acpi.error().remedy);
+    report.firmware = acpi->summary;
+
+    firmware::BootParamsInput input;
+    input.load_address = place.kernel;
+    input.cmdline_address = place.cmdline;
+    input.rsdp_address = place.acpi;
+    input.e820 = report.e820;
+    builder_.load("kernel", place.kernel, kernel.payload, kernel.payload.size());
+    if (const auto& initramfs = artifacts_[index].initramfs) {
+      input.initramfs_address = place.initramfs;
+      input.initramfs_size = static_cast<std::uint32_t>(initramfs->bytes.size());
+      builder_.load("initramfs", place.initramfs, initramfs->bytes, initramfs->bytes.size());
+    }
+    builder_.load("boot parameters", place.boot_info, firmware::make_boot_params(kernel, input),
+                  firmware::kBootParamsSize);
+    builder_.load("command line", place.cmdline, as_bytes(cmdline.text), plan::kPageSize);
+    builder_.load("ACPI tables", place.acpi, acpi->tables, firmware::kAcpiSize);
+    if (!acpi->nvs.empty())
+      builder_.load("ACPI registers", place.nvs, acpi->nvs, firmware::kNvsSize);
+    load_mp_table(partition, place, report);
+    row.entry = place.kernel;
+    row.registers[2] = place.boot_info;
+    row.tsc_khz_field = place.cmdline + static_cast<std::uint32_t>(cmdline.tsc_khz_offset);
+  }
+
+  [[nodiscard]] firmware::AcpiInput acpi_input(const system::Partition& partition,
+                                               const Placement& place) const {
+    firmware::AcpiInput input;
+    input.apic_id = static_cast<std::uint8_t>(partition.cpu);  // board pc: one core a socket
+    input.interrupts = partition.interrupts;
+    input.pci = partition.owns("pci");
+    input.rtc = partition.owns("rtc");
+    input.pci_window_start = static_cast<std::uint32_t>(system_.machine.memory);
+    input.tables_address = place.acpi;
+    input.nvs_address = place.nvs;
+    const auto index = static_cast<std::size_t>(&partition - system_.partitions.data());
+    for (const unsigned com : system_.uarts_of(index)) {
+      const system::BoardUart& uart = board_.uart(com);
+      firmware::AcpiUart device = {com, uart.port, std::nullopt};
+      if (partition.interrupts != plan::InterruptController::None) device.irq = uart.irq;
+      if (com == partition.console) {
+        input.uart = device;
+      } else {
+        input.links.push_back(device);
+      }
+    }
+    return input;
+  }
+
+  void load_mp_table(const system::Partition& partition, const Placement& place,
+                     PartitionReport& report) {
+    if (place.pieces.empty() || place.pieces.front().base != 0) return;
+    const auto table = firmware::make_mp_table(static_cast<std::uint8_t>(partition.cpu),
+                                               board_.local_apic_address);
+    builder_.load("MP table", firmware::kMpTableAddress, table, table.size());
+    report.firmware.push_back(
+        fmt::format("MP table at {:#x}: ends the search of all guests early; ACPI overrides it",
+                    firmware::kMpTableAddress));
+  }
+
+  void compile_segments(std::size_t index, plan::Partition& row) {
+    const loader::KernelImage& kernel = kernels_[index];
+    for (const loader::Segment& segment : kernel.segments) {
+      builder_.load("kernel segment", segment.address, segment.file, segment.memory_size);
+    }
+    row.entry = kernel.entry;
+  }
+
+  void compile_multiboot(std::size_t index, plan::Partition& row, PartitionReport& report) {
+    const Placement& place = placements_[index];
+    compile_segments(index, row);
+    report.cmdline = system_.partitions[index].cmdline;
+    if (report.cmdline.size() >= plan::kPageSize) {
+      return builder_.error(
+          system_.partitions[index].cmdline_where,
+          fmt::format("a command line of {} bytes is too long", report.cmdline.size()),
+          fmt::format("shorten it to {} bytes", plan::kPageSize - 1));
+    }
+    firmware::MultibootInput input;
+    input.info_address = place.boot_info;
+    input.cmdline_address = place.cmdline;
+    input.e820 = report.e820;
+    if (const auto& initramfs = artifacts_[index].initramfs) {
+      input.module_address = place.initramfs;
+      input.module_size = static_cast<std::uint32_t>(initramfs->bytes.size());
+      builder_.load("module", place.initramfs, initramfs->bytes, initramfs->bytes.size());
+    }
+    builder_.load("multiboot information", place.boot_info, firmware::make_multiboot_info(input),
+                  firmware::kMultibootInfoSize);
+    builder_.load("command line", place.cmdline, as_bytes(report.cmdline), plan::kPageSize);
+    row.registers[0] = firmware::kMultibootMagic;
+    row.registers[1] = place.boot_info;
+  }
+
+  const system::System& system_;
+  const system::BoardInfo& board_;
+  const system::Artifacts& artifacts_;
+  std::span<const loader::KernelImage> kernels_;
+  std::span<const Placement> placements_;
+  PlanBuilder builder_;
+};
+
+}  // namespace
+
+system::Result<CompiledImage> compile_ia32(const system::System& system,
+                                           const system::Artifacts& artifacts,
+                                           std::span<const loader::KernelImage> kernels) {
+  const auto placements = place_partitions(system, kernels, artifacts);
+  if (!placements) return std::unexpected(placements.error());
+  return Compiler(system, artifacts, kernels, *placements).run();
+}
+
+}  // namespace mezzo::image
