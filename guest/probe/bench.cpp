@@ -2,7 +2,7 @@
 // On a bare machine the same instructions are measured without a monitor; only the hypercall is
 // left out there.
 #include "abi/hypercall.hpp"
-#include "bench/guest/operations.hpp"
+#include "bench/guest/x86/marker.hpp"
 #include "probe.hpp"
 
 namespace probe {

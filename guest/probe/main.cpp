@@ -14,12 +14,9 @@ struct MultibootInfo {
   u32 flags, memory_low, memory_high, boot_device, command_line;
 };
 
-char command_line[512];
-
-void keep_command_line(u32 magic, const MultibootInfo& info) {
-  if (magic != kMultibootMagic || (info.flags & kHasCommandLine) == 0) return;
-  const auto* text = reinterpret_cast<const char*>(info.command_line);
-  for (u32 i = 0; i < sizeof command_line - 1 && text[i] != 0; ++i) command_line[i] = text[i];
+const char* command_line_of(u32 magic, const MultibootInfo& info) {
+  if (magic != kMultibootMagic || (info.flags & kHasCommandLine) == 0) return "";
+  return reinterpret_cast<const char*>(info.command_line);
 }
 
 u16 console_port() {
@@ -58,44 +55,8 @@ void run_suite() {
 
 }  // namespace
 
-Option option(const char* name) {
-  for (const char* at = command_line; *at != 0;) {
-    u32 i = 0;
-    while (name[i] != 0 && at[i] == name[i]) ++i;
-    const bool starts_word = at == command_line || at[-1] == ' ';
-    if (starts_word && name[i] == 0 && at[i] == '=') {
-      Option result{at + i + 1, 0};
-      while (result.begin[result.length] != 0 && result.begin[result.length] != ' ') {
-        ++result.length;
-      }
-      return result;
-    }
-    ++at;
-  }
-  return {};
-}
-
-bool Option::is(const char* text) const {
-  for (u32 i = 0; i < length; ++i) {
-    if (text[i] != begin[i]) return false;  // also at the end of `text`
-  }
-  return begin != nullptr && text[length] == 0;
-}
-
-u32 Option::number(u32 otherwise) const {
-  if (length == 0) return otherwise;
-  const bool hex = length > 2 && begin[0] == '0' && begin[1] == 'x';
-  u32 result = 0;
-  for (u32 i = hex ? 2 : 0; i < length; ++i) {
-    const auto c = static_cast<u32>(begin[i]);
-    const u32 digit = c >= 'a' ? c - 'a' + 10 : c - '0';
-    result = result * (hex ? 16 : 10) + digit;
-  }
-  return result;
-}
-
 extern "C" [[noreturn]] void probe_main(u32 magic, const MultibootInfo* info) {
-  keep_command_line(magic, *info);
+  guest::keep_command_line(command_line_of(magic, *info));
   open_console(console_port());
   print("probe starts in ring ");
   print_number(kernel_ring());

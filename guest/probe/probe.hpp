@@ -3,6 +3,9 @@
 // monitor must do), and print one line.
 #pragma once
 
+#include "common/option.hpp"
+#include "common/tally.hpp"
+#include "common/text.hpp"
 #include "machine.hpp"
 
 namespace probe {
@@ -84,29 +87,16 @@ inline void both(const char* name, Body body, Expect expected) {
   kernel(name, body, expected);
   user(name, body, expected);
 }
-void skip(const char* name, const char* why);
-// The last line.
-void summarize();
+using guest::skip, guest::summarize;
 
 // Handler called for a vector before it counts as a fault; returns true to go on after it.
 using Hook = bool (*)(TrapFrame& frame);
 void set_hook(u32 vector, Hook hook);
 
-// Console.
+// Console and command line.
 void open_console(u16 port);
-void print(const char* text);
-void print_number(u32 number);
-void print_hex(u32 number);
-void print_hex64(u64 number);
-
-// What a command line option `name=` says; nothing if it is not there. Ends at a space.
-struct Option {
-  const char* begin = nullptr;
-  u32 length = 0;
-  [[nodiscard]] bool is(const char* text) const;
-  [[nodiscard]] u32 number(u32 otherwise) const;  // decimal or 0x
-};
-[[nodiscard]] Option option(const char* name);
+using guest::Option, guest::option, guest::print, guest::print_hex, guest::print_hex64,
+    guest::print_number;
 
 // The parts of the suite.
 void probe_instructions();

@@ -5,7 +5,6 @@ namespace probe {
 namespace {
 
 u16 uart;
-u32 passed, failed;
 bool guarded;
 Outcome current;
 Hook hooks[256];
@@ -13,12 +12,6 @@ Hook hooks[256];
 constexpr const char* kVectorNames[] = {"#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD",
                                         "#NM", "#DF", "#09", "#TS", "#NP", "#SS", "#GP",
                                         "#PF", "#15", "#MF", "#AC", "#MC"};
-
-void put(char c) {
-  while ((in8(static_cast<u16>(uart + 5)) & 0x20) == 0) {
-  }
-  out8(uart, static_cast<u8>(c));
-}
 
 void print_vector(u32 vector) {
   if (vector < sizeof kVectorNames / sizeof *kVectorNames) {
@@ -161,36 +154,16 @@ Expect differs(Expect bare, Expect monitored) {
 void set_hook(u32 vector, Hook hook) { hooks[vector] = hook; }
 
 void check(const char* name, u32 ring, const Outcome& outcome, Expect expected) {
+  constexpr const char* kRings[] = {"ring0", "ring1", "ring2", "ring3"};
   const bool good = meets(outcome, expected);
-  ++(good ? passed : failed);
-  print("probe ");
-  print(name);
-  print(" ring");
-  print_number(ring);
-  print(" -> ");
+  guest::begin_probe(name, kRings[ring], good);
   print_outcome(outcome, expected);
   if (expected.differs) print(" (differs by design)");
   if (!good) {
     print(" FAILED, expected ");
     print_expected(expected);
   }
-  print("\n");
-}
-
-void skip(const char* name, const char* why) {
-  print("probe ");
-  print(name);
-  print(" skipped: ");
-  print(why);
-  print("\n");
-}
-
-void summarize() {
-  print("probe done: ");
-  print_number(passed);
-  print(" passed, ");
-  print_number(failed);
-  print(" failed\n");
+  guest::end_probe();
 }
 
 void open_console(u16 port) {
@@ -204,34 +177,11 @@ void open_console(u16 port) {
   out8(static_cast<u16>(port + 4), 3);
 }
 
-void print(const char* text) {
-  for (; *text != 0; ++text) {
-    if (*text == '\n') put('\r');
-    put(*text);
-  }
-}
-
-void print_number(u32 number) {
-  char digits[11];
-  u32 at = sizeof digits - 1;
-  digits[at] = 0;
-  do {
-    digits[--at] = static_cast<char>('0' + number % 10);
-    number /= 10;
-  } while (number != 0);
-  print(digits + at);
-}
-
-void print_hex(u32 number) {
-  char digits[11] = "0x00000000";
-  for (u32 i = 0; i < 8; ++i) digits[9 - i] = "0123456789abcdef"[number >> (i * 4) & 15];
-  print(digits);
-}
-void print_hex64(u64 number) {
-  print_hex(static_cast<u32>(number >> 32));
-  char digits[9] = "00000000";
-  for (u32 i = 0; i < 8; ++i) digits[7 - i] = "0123456789abcdef"[number >> (i * 4) & 15];
-  print(digits);
-}
-
 }  // namespace probe
+
+void guest::put(char c) {
+  using namespace probe;
+  while ((in8(static_cast<u16>(uart + 5)) & 0x20) == 0) {
+  }
+  out8(uart, static_cast<u8>(c));
+}
