@@ -4,7 +4,7 @@
 // systems that run this program, not machines in the published lists.
 #pragma once
 
-#include <string.h>
+#include "posix.hpp"
 
 class Dhrystone {
  public:

@@ -1,7 +1,7 @@
 // What the benchmark's fork+exec runs: the static twin of lmbench's `hello`.
-#include <stdio.h>
+#include "posix.hpp"
 
-int main() {
+int main(int, char**) {
   puts("Hello world");
   return 0;
 }

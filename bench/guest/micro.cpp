@@ -1,23 +1,12 @@
 // The micro-benchmark: a static Linux program that does each operation a fixed number of times,
 // each time between two markers. It takes no time itself; the counting plugin looks at the markers.
-// `micro` runs everything, `micro boot` marks the end of the start, `micro exit` does nothing. The
-// loads of a neighbour end never: `micro hog` writes memory, `micro storm` calls the kernel, `micro
-// flood ADDRESS` sends datagrams.
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+// `micro` runs everything, `micro GROUP` one group of operations, `micro boot` marks the end of the
+// start, `micro exit` does nothing.
+// x86/ and armv7/ have posix.hpp, of the C library or, where there is none, our own, and
+// marker.hpp.
 #include "dhrystone.hpp"
-#include "operations.hpp"
+#include "marker.hpp"
+#include "posix.hpp"
 
 namespace {
 
@@ -32,6 +21,7 @@ constexpr int kLong = 128;    // of what makes a process
 constexpr size_t kPage = 4096;
 constexpr size_t kFilePages = 64;
 constexpr char kFile[] = "/tmp/micro-file";
+constexpr char kProgram[] = "/bin/micro";  // this one
 
 [[noreturn]] void fail(const char* what) {
   perror(what);
@@ -50,12 +40,15 @@ void repeat(int times, Body body) {
 }
 
 void system_calls() {
-  repeat<Operation::NullSyscall>(kTiny, [] { syscall(SYS_getppid); });
+  repeat<Operation::NullSyscall>(kTiny, null_call);
   char byte = 0;
   const int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
   require(zero >= 0 && null >= 0, "/dev/zero, /dev/null");
   repeat<Operation::Read>(kTiny, [&] { require(read(zero, &byte, 1) == 1, "read"); });
   repeat<Operation::Write>(kTiny, [&] { require(write(null, &byte, 1) == 1, "write"); });
+}
+
+void files() {
   struct stat status;
   repeat<Operation::Stat>(kShort, [&] { require(stat(kFile, &status) == 0, "stat"); });
   repeat<Operation::OpenClose>(kShort, [] {
@@ -124,50 +117,92 @@ void memory() {
   close(file);
 }
 
-void processes(const char* program) {
-  const auto wait_for = [](pid_t child) {
-    int status = 0;
-    require(child > 0 && waitpid(child, &status, 0) == child, "fork");
-    if (status != 0) fail("the child failed");
-  };
-  repeat<Operation::ForkExit>(kLong, [&] {
-    const pid_t child = fork();
-    if (child == 0) _exit(0);
-    wait_for(child);
-  });
-  repeat<Operation::ForkExec>(kLong, [&] {
+void wait_for(pid_t child) {
+  int status = 0;
+  require(child > 0 && waitpid(child, &status, 0) == child, "fork");
+  if (status != 0) fail("the child failed");
+}
+
+// A process that runs `program`, from its start to its end.
+template <Operation operation>
+void execute(const char* program, const char* argument) {
+  char* const arguments[] = {const_cast<char*>(program), const_cast<char*>(argument), nullptr};
+  repeat<operation>(kLong, [&] {
     const pid_t child = fork();
     if (child == 0) {
-      execl(program, program, "exit", nullptr);
+      execv(program, arguments);
       _exit(1);
     }
     wait_for(child);
   });
 }
 
-[[noreturn]] void hog() {
-  constexpr size_t kBytes = size_t{64} << 20;
-  auto* const memory = static_cast<char*>(map(kBytes / kPage, -1));
-  for (int value = 0;; ++value) memset(memory, value, kBytes);
+void processes() {
+  repeat<Operation::ForkExit>(kLong, [&] {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    wait_for(child);
+  });
+  execute<Operation::ForkExec>(kProgram, "exit");
+  execute<Operation::ExecBusybox>("/bin/busybox", "true");
 }
 
-[[noreturn]] void storm() {
-  for (;;) syscall(SYS_getppid);
-}
-
-[[noreturn]] void flood(const char* address) {
-  constexpr uint16_t kDiscard = 9;
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(kDiscard);
-  require(inet_pton(AF_INET, address, &to.sin_addr) == 1, address);
-  const int out = socket(AF_INET, SOCK_DGRAM, 0);
-  require(out >= 0, "socket");
-  static const char datagram[1400] = {};
-  // A full queue is no reason to stop.
-  for (;;) {
-    sendto(out, datagram, sizeof datagram, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+// Writes each page of a stretch of memory that a child shares since the fork: each is copied.
+void copies() {
+  constexpr size_t kPages = 1024;
+  constexpr int kTimes = 8;
+  volatile char* const memory = static_cast<char*>(map(kPages, -1));
+  const auto write_all = [&] {
+    for (size_t page = 0; page < kPages; ++page) memory[page * kPage] = 1;
+  };
+  write_all();
+  for (int n = 0; n < kTimes; ++n) {
+    int ends[2];
+    require(pipe(ends) == 0, "pipe");
+    const pid_t child = fork();
+    if (child == 0) {
+      close(ends[1]);
+      char byte;
+      (void)!read(ends[0], &byte, 1);  // until the parent has closed its end
+      _exit(0);
+    }
+    close(ends[0]);
+    measure<Operation::CopyOnWrite>(write_all);
+    close(ends[1]);
+    wait_for(child);
   }
+  munmap(const_cast<char*>(memory), kPages * kPage);
+}
+
+// Two processes of one real-time priority give the processor to each other: there and back.
+void switches() {
+  constexpr sched_param kPriority = {.sched_priority = 1}, kNone = {.sched_priority = 0};
+  const pid_t self = getpid();
+  require(sched_setscheduler(self, SCHED_FIFO, &kPriority) == 0, "sched_setscheduler");
+  const pid_t child = fork();
+  require(child >= 0, "fork");
+  if (child == 0) {
+    for (;;) sched_yield();
+  }
+  repeat<Operation::ContextSwitch>(kShort, [] { sched_yield(); });
+  kill(child, SIGKILL);
+  require(sched_setscheduler(self, SCHED_OTHER, &kNone) == 0, "sched_setscheduler");
+  waitpid(child, nullptr, 0);
+}
+
+// Nothing but instructions: what a monitor takes from it is what its interrupts take.
+void compute() {
+  constexpr uint32_t kRounds = 1 << 20;
+  repeat<Operation::Compute>(kWarmUp, [] {
+    uint32_t value = 1;
+    for (uint32_t round = 0; round < kRounds; ++round) {
+      value = value * 1664525 + 1013904223;
+      asm volatile("" : "+r"(value));
+    }
+  });
+  static Dhrystone dhrystone;
+  repeat<Operation::Dhrystone>(kTiny, [] { dhrystone.iterate(); });
+  require(dhrystone.is_as_expected(), "dhrystone");
 }
 
 void make_file() {
@@ -178,25 +213,29 @@ void make_file() {
   close(file);
 }
 
+struct Group {
+  const char* name;
+  void (*run)();
+};
+constexpr Group kGroups[] = {
+    {"calls", system_calls}, {"files", files},       {"signals", signals},
+    {"pipes", pipes},        {"memory", memory},     {"processes", processes},
+    {"copies", copies},      {"switches", switches}, {"compute", compute},
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   using mezzo::bench::Mark;
-  if (argc > 1 && strcmp(argv[1], "exit") == 0) return 0;
-  if (argc > 1 && strcmp(argv[1], "boot") == 0) {
+  const char* const what = argc > 1 ? argv[1] : "";
+  if (strcmp(what, "exit") == 0) return 0;
+  if (strcmp(what, "boot") == 0) {
     mezzo::bench::mark_here<Mark::End, Operation::Boot>();
     return 0;
   }
-  if (argc > 1 && strcmp(argv[1], "hog") == 0) hog();
-  if (argc > 1 && strcmp(argv[1], "storm") == 0) storm();
-  if (argc > 2 && strcmp(argv[1], "flood") == 0) flood(argv[2]);
   make_file();
-  system_calls();
-  signals();
-  pipes();
-  memory();
-  processes(argv[0]);
-  Dhrystone dhrystone;
-  repeat<Operation::Dhrystone>(kTiny, [&] { dhrystone.iterate(); });
-  return dhrystone.is_as_expected() ? 0 : 1;
+  for (const Group& group : kGroups) {
+    if (argc == 1 || strcmp(what, group.name) == 0) group.run();
+  }
+  return 0;
 }

@@ -1,6 +1,6 @@
 // The operations that the guest programs mark and the tool reports. A marker is an instruction that
-// does nothing at any privilege level (NOPL with this displacement, Intel SDM volume 2, NOP); the
-// counting plugin recognizes it: kMarker | kind << 12 | region.
+// does nothing at any privilege level and that no compiler makes; the counting plugin recognizes
+// it, and no monitor has a reason to replace it. marker.hpp of each processor has it.
 #pragma once
 
 #include <array>
@@ -8,8 +8,15 @@
 
 namespace mezzo::bench {
 
-inline constexpr std::uint32_t kMarker = 0x4d5a0000;
 enum class Mark : std::uint32_t { Begin = 1, End = 2 };
+
+// x86: NOPL with the displacement kMarker | kind << 12 | region (Intel SDM volume 2, NOP).
+inline constexpr std::uint32_t kMarker = 0x4d5a0000;
+
+// Arm: a preload of an instruction relative to PC, PLI [PC, #+0xf00+region] as a begin and PLI [PC,
+// #-0xf00-region] as an end (DDI 0406C, A8.8.130): a hint, which changes nothing and cannot fault.
+// Read as Thumb it is no instruction that a compiler makes either.
+inline constexpr std::uint32_t kArmBegin = 0xf4dfff00, kArmEnd = 0xf45fff00, kArmMask = 0xffffff00;
 
 // Regions by number. What Linux programs do comes first, then what a bare kernel in ring 1 does.
 inline constexpr std::array kOperations{
@@ -26,6 +33,10 @@ inline constexpr std::array kOperations{
     "mmap",            // map 64 pages of a file, touch each, unmap
     "fork-exit",       // fork, exit in the child, wait
     "fork-exec",       // fork, execute a static program that exits, wait
+    "exec-busybox",    // the same with busybox
+    "copy-on-write",   // write 4 MiB that a child shares since its fork
+    "context-switch",  // to another process and back
+    "compute",         // a million multiplications and additions
     "dhrystone",       // one iteration
     "null-hypercall",
     "wbinvd",     // a privileged instruction that does nothing
@@ -51,6 +62,10 @@ enum class Operation : std::uint32_t {
   Mmap,
   ForkExit,
   ForkExec,
+  ExecBusybox,
+  CopyOnWrite,
+  ContextSwitch,
+  Compute,
   Dhrystone,
   NullHypercall,
   Wbinvd,
@@ -65,13 +80,9 @@ enum class Operation : std::uint32_t {
 };
 static_assert(kOperations.size() == static_cast<std::size_t>(Operation::Rdmsr) + 1);
 
-#if defined(__i386__) || defined(__x86_64__)
+// The marker itself: marker.hpp.
 template <Mark mark, Operation operation>
-[[gnu::always_inline]] inline void mark_here() {
-  constexpr std::uint32_t kDisplacement =
-      kMarker | static_cast<std::uint32_t>(mark) << 12 | static_cast<std::uint32_t>(operation);
-  asm volatile(".byte 0x0f, 0x1f, 0x80; .long %c0" ::"i"(kDisplacement) : "memory");
-}
+void mark_here();
 
 // One occurrence of an operation: what `body` executes is the region.
 template <Operation operation, class Body>
@@ -80,6 +91,5 @@ template <Operation operation, class Body>
   body();
   mark_here<Mark::End, operation>();
 }
-#endif
 
 }  // namespace mezzo::bench

@@ -28,6 +28,7 @@ struct qemu_info_t {
 };
 
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
+enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
 enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
 using qemu_plugin_meminfo_t = std::uint32_t;
 
@@ -42,8 +43,13 @@ void qemu_plugin_register_vcpu_tb_exec_cb(qemu_plugin_tb*, qemu_plugin_vcpu_udat
                                           qemu_plugin_cb_flags, void*);
 void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn*, qemu_plugin_vcpu_udata_cb_t,
                                             qemu_plugin_cb_flags, void*);
+#if MEZZO_PLUGIN_API == 1
+void qemu_plugin_register_vcpu_insn_exec_inline(qemu_plugin_insn*, qemu_plugin_op, void* number,
+                                                std::uint64_t add);
+#endif
 void qemu_plugin_register_vcpu_mem_cb(qemu_plugin_insn*, qemu_plugin_vcpu_mem_cb_t,
                                       qemu_plugin_cb_flags, qemu_plugin_mem_rw, void*);
+bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
 std::size_t qemu_plugin_tb_n_insns(const qemu_plugin_tb*);
 qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb*, std::size_t);
 std::uint64_t qemu_plugin_insn_vaddr(const qemu_plugin_insn*);
@@ -57,6 +63,18 @@ std::size_t qemu_plugin_insn_data(const qemu_plugin_insn*, void* to, std::size_t
 }
 
 namespace mezzo::count {
+
+// Adds 1 to `number` at each execution of the instruction, without a call; false if this version of
+// the interface cannot.
+inline bool count_inline(qemu_plugin_insn* instruction, std::uint64_t* number) {
+#if MEZZO_PLUGIN_API == 1
+  qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, number, 1);
+  return true;
+#else
+  (void)instruction, (void)number;
+  return false;
+#endif
+}
 
 // The first bytes at an instruction; zero behind its page.
 inline std::array<std::uint8_t, 8> bytes_of(const qemu_plugin_insn* instruction) {

@@ -33,6 +33,8 @@ void write_counts(std::ostream& out, const Counts& counts) {
   numbers("instructions", counts.instructions);
   numbers("transitions", counts.transitions);
   numbers("sensitive", counts.sensitive);
+  numbers("events", counts.events);
+  numbers("event_instructions", counts.event_instructions);
   out << "\"root_switches\":" << counts.root_switches << ",\"pages\":" << counts.pages;
 }
 
@@ -42,6 +44,8 @@ void Counts::add(const Counts& now, const Counts& before) {
   add_difference(instructions, now.instructions, before.instructions);
   add_difference(transitions, now.transitions, before.transitions);
   add_difference(sensitive, now.sensitive, before.sensitive);
+  add_difference(events, now.events, before.events);
+  add_difference(event_instructions, now.event_instructions, before.event_instructions);
   root_switches += now.root_switches - before.root_switches;
   pages += now.pages - before.pages;
 }
@@ -52,6 +56,29 @@ void Recorder::sensitive(std::size_t kind, std::size_t domain) {
   ++counts_.root_switches;
   counts_.pages += pages_.size();
   pages_.clear();
+}
+
+void Recorder::store(std::uint64_t address) {
+  const auto found = std::ranges::find(table_.events, address, &Event::address);
+  if (found == table_.events.end()) return;
+  const auto event = static_cast<std::size_t>(found - table_.events.begin());
+  ++counts_.events[event];
+  if (event_ == kNone) event_ = event;
+}
+
+void Recorder::change_domain(std::size_t domain) {
+  if (domain_ != kNone) {
+    ++counts_.transitions[domain_ * table_.domains.size() + domain];
+    if (table_.has_events(domain_)) {
+      const std::size_t event = event_ == kNone ? table_.events.size() : event_;
+      const std::uint64_t length = counts_.instructions[domain_] - stay_;
+      counts_.event_instructions[event] += length;
+      if (event_ != kNone) ++event_lengths_[event][length];
+    }
+  }
+  domain_ = domain;
+  stay_ = counts_.instructions[domain];
+  event_ = kNone;
 }
 
 void Recorder::begin(std::uint32_t) { begin_ = counts_; }
@@ -67,12 +94,24 @@ std::string to_json(const Table& table, const std::vector<Recorder>& recorders) 
   out << "{\"domains\":";
   write_list(out, table.domains, [&](const std::string& name) { out << '"' << name << '"'; });
   out << ",\n\"sensitive\":";
-  write_list(out, kSensitive, [&](const Sensitive& kind) { out << '"' << kind.name << '"'; });
+  write_list(out, sensitive_names(table.processor),
+             [&](const std::string& name) { out << '"' << name << '"'; });
+  out << ",\n\"events\":";
+  write_list(out, table.events, [&](const Event& event) { out << '"' << event.name << '"'; });
   out << ",\n\"cpus\":";
   write_list(out, recorders, [&](const Recorder& recorder) {
     out << "\n{\"counts\":{";
     write_counts(out, recorder.counts());
-    out << "},\n \"regions\":{";
+    out << "},\n \"event_lengths\":";
+    write_list(out, recorder.event_lengths(), [&](const Recorder::Lengths& lengths) {
+      const char* comma = "{";
+      for (const auto& [length, stays] : lengths) {
+        out << comma << '"' << length << "\":" << stays;
+        comma = ",";
+      }
+      out << (lengths.empty() ? "{}" : "}");
+    });
+    out << ",\n \"regions\":{";
     const char* separator = "";
     for (const auto& [id, region] : recorder.regions()) {
       out << separator << "\n  \"" << id << "\":{\"occurrences\":" << region.occurrences << ',';

@@ -1,13 +1,17 @@
-// The sensitive instructions of x86: those that a monitor must take from a kernel, or would have
-// to. What a guest executes of them is what can make it exit.
+// The sensitive instructions of a processor: those that a monitor must take from a kernel, or would
+// have to. What a guest executes of them is what can make it exit.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace mezzo::count {
+
+enum class Processor : std::uint8_t { X86, X86_64, Arm };
 
 // Recognized by opcode and, where the opcode is shared, by the `reg` field of its ModRM byte.
 struct Sensitive {
@@ -43,10 +47,73 @@ inline constexpr std::array kSensitive{
     Sensitive{"sysenter", 0x0f34},
     Sensitive{"int", 0xcd},
 };
-inline constexpr std::size_t kRootWrite = 0;  // index of write_cr3
+
+// Those of 32-bit Arm, in A32 (DDI 0406C, A5): `word & mask == value`, whatever the condition.
+struct SensitiveWord {
+  const char* name;
+  std::uint32_t mask, value;
+};
+
+inline constexpr std::array kSensitiveArm{
+    SensitiveWord{"write_ttbr0", 0x0fff0fff, 0x0e020f10},
+    // What Mezzo puts in place of an instruction (doc/armv7.md).
+    SensitiveWord{"patched", 0x0fff0000, 0x0fa50000},
+    SensitiveWord{"return stub", 0x0fff0000, 0x0fa60000},
+    SensitiveWord{"svc", 0x0f000000, 0x0f000000},
+    SensitiveWord{"cps", 0xfff1fe20, 0xf1000000},
+    SensitiveWord{"mrs_cpsr", 0x0fff0fff, 0x010f0000},
+    SensitiveWord{"mrs_spsr", 0x0fff0fff, 0x014f0000},
+    SensitiveWord{"msr_spsr", 0x0ff0fff0, 0x0160f000},
+    SensitiveWord{"msr_cpsr", 0x0ff1fff0, 0x0121f000},      // the control field
+    SensitiveWord{"movs_pc", 0x0ff0f000, 0x01b0f000},       // from a register
+    SensitiveWord{"subs_pc", 0x0ff0f000, 0x0250f000},       // less a constant
+    SensitiveWord{"ldm_return", 0x0e508000, 0x08508000},    // with ^ and the PC
+    SensitiveWord{"ldm_stm_user", 0x0e400000, 0x08400000},  // with ^
+    SensitiveWord{"ldrt_strt", 0x0f200000, 0x04200000},     // words and bytes
+    SensitiveWord{"ldrt_strt", 0x0f200010, 0x06200000},     // with a register
+    SensitiveWord{"wfi", 0x0fffffff, 0x0320f003},
+    SensitiveWord{"tpidrprw", 0x0fef0fff, 0x0e0d0f90},
+    SensitiveWord{"tpidruro", 0x0fff0fff, 0x0e0d0f70},  // writes
+    SensitiveWord{"dacr", 0x0fef0fff, 0x0e030f10},
+    SensitiveWord{"ttb_control", 0x0fef0f1f, 0x0e020f10},
+    SensitiveWord{"contextidr", 0x0fef0fff, 0x0e0d0f30},
+    SensitiveWord{"sctlr", 0x0fef0f1f, 0x0e010f10},
+    SensitiveWord{"fault_status", 0x0fef0f1f, 0x0e050f10},
+    SensitiveWord{"fault_address", 0x0fef0f1f, 0x0e060f10},
+    SensitiveWord{"cache", 0x0fff0f10, 0x0e070f10},
+    SensitiveWord{"tlb", 0x0fff0f10, 0x0e080f10},
+};
+
+// Index of the write of the page-table root, for each processor.
+inline constexpr std::size_t kRootWrite = 0;
+
+// The names of all kinds, by index.
+[[nodiscard]] inline std::vector<std::string> sensitive_names(Processor processor) {
+  std::vector<std::string> names;
+  if (processor == Processor::Arm) {
+    for (const SensitiveWord& kind : kSensitiveArm) names.emplace_back(kind.name);
+  } else {
+    for (const Sensitive& kind : kSensitive) names.emplace_back(kind.name);
+  }
+  return names;
+}
+
+// The kind of the word that `bytes` begin with, as an instruction of A32, or nothing.
+[[nodiscard]] constexpr std::optional<std::size_t> sensitive_word(
+    const std::array<std::uint8_t, 8>& bytes) {
+  std::uint32_t word = 0;
+  for (std::size_t n = 0; n < 4; ++n) word |= std::uint32_t{bytes[n]} << 8 * n;
+  // Condition 15 is another set of instructions: of ours, CPS only.
+  const bool unconditional = word >> 28 == 15;
+  for (std::size_t n = 0; n < kSensitiveArm.size(); ++n) {
+    const SensitiveWord& kind = kSensitiveArm[n];
+    if ((word & kind.mask) == kind.value && unconditional == (kind.value >> 28 == 15)) return n;
+  }
+  return std::nullopt;
+}
 
 // The kind of the instruction that begins with `bytes` (and may end before), or nothing.
-[[nodiscard]] constexpr std::optional<std::size_t> sensitive_kind(
+[[nodiscard]] constexpr std::optional<std::size_t> sensitive_opcode(
     const std::array<std::uint8_t, 8>& bytes, bool is64) {
   std::size_t at = 0;
   const auto is_prefix = [is64](std::uint8_t byte) {
@@ -65,6 +132,13 @@ inline constexpr std::size_t kRootWrite = 0;  // index of write_cr3
     if (kind.reg < 0 || kind.reg == (modrm >> 3 & 7)) return n;
   }
   return std::nullopt;
+}
+
+// The kind of an instruction of `processor`, or nothing.
+[[nodiscard]] constexpr std::optional<std::size_t> sensitive_kind(
+    const std::array<std::uint8_t, 8>& bytes, Processor processor) {
+  if (processor == Processor::Arm) return sensitive_word(bytes);
+  return sensitive_opcode(bytes, processor == Processor::X86_64);
 }
 
 }  // namespace mezzo::count

@@ -35,7 +35,13 @@ bool add_line(Table& table, const std::string& line) {
     table.trapping.push_back(index_of(table.domains, name));
     return !(words >> more);
   }
-  if (kind != "domain" || !(words >> first >> last) || words >> more) return false;
+  if (!(words >> first >> last) || words >> more) return false;
+  if (kind == "event") {
+    const auto address = hexadecimal(last);
+    if (address) table.events.push_back({name, index_of(table.domains, first), *address});
+    return address.has_value();
+  }
+  if (kind != "domain") return false;
   const auto from = hexadecimal(first), to = hexadecimal(last);
   if (!from || !to || *to < *from) return false;
   table.ranges.push_back({index_of(table.domains, name), *from, *to});
@@ -55,6 +61,10 @@ bool Table::traps(std::size_t domain) const {
   return std::ranges::find(trapping, domain) != trapping.end();
 }
 
+bool Table::has_events(std::size_t domain) const {
+  return std::ranges::find(events, domain, &Event::domain) != events.end();
+}
+
 std::expected<Table, std::string> parse_table(std::string_view text) {
   Table table;
   std::istringstream lines{std::string(text)};
@@ -63,7 +73,8 @@ std::expected<Table, std::string> parse_table(std::string_view text) {
     if (line.empty() || line.starts_with('#')) continue;
     if (!add_line(table, line)) {
       return std::unexpected("line " + std::to_string(number) + ": '" + line +
-                             "' is neither 'domain NAME FIRST LAST' nor 'traps NAME'");
+                             "' is neither 'domain NAME FIRST LAST' nor 'traps NAME' nor "
+                             "'event NAME DOMAIN ADDRESS'");
     }
   }
   table.domains.emplace_back("other");

@@ -74,8 +74,8 @@ function fit() {
   });
 }
 
-// Horizontal bars, a group for each category; `limit` cuts the axis, not the label.
-function bars(id, title, categories, series, unit = '') {
+// Horizontal bars, a group for each category; `axis` is ECharts' for the values.
+function bars(id, title, categories, series, unit = '', axis = { type: 'value', min: 0 }) {
   const label = {
     show: true, position: 'right', fontSize: 11,
     formatter: ({ value: shown }) => (shown === undefined || shown === null ? '' : `${shown.toFixed(3)}${unit}`),
@@ -85,7 +85,7 @@ function bars(id, title, categories, series, unit = '') {
     legend: { top: 30, left: 0 },
     tooltip: { trigger: 'axis', valueFormatter: (shown) => (shown === undefined ? '–' : `${shown.toFixed(4)}${unit}`) },
     grid: { left: 8, right: 60, top: 60, bottom: 8, containLabel: true },
-    xAxis: { type: 'value', min: 0 },
+    xAxis: axis,
     yAxis: { type: 'category', inverse: true, data: categories },
     series: series.map((one, index) => ({
       type: 'bar', name: one.name, data: one.data, itemStyle: { color: one.color }, label,
@@ -113,11 +113,9 @@ function drawRatios() {
   if (!drawn) hide('ratios-section');
 }
 
-function drawParts() {
-  const pairs = PAIRS.filter((pair) => cell('micro', pair.virtual) && cell('micro', pair.native));
-  if (pairs.length === 0) return hide('parts-section');
-  const names = operations('micro');
-  const parts = [['user', 'program', '#7fb77e'], ['kernel', 'kernel', '#5b8db8'], ['monitor', 'monitor', '#c8553d']];
+// Stacked bars: of each pair of machines the native one's parts, then the virtual one's, in percent of
+// all that the native one executes.
+function stacks(id, suite, pairs, names, parts) {
   const series = [];
   for (const pair of pairs) {
     for (const machine of [pair.native, pair.virtual]) {
@@ -125,15 +123,15 @@ function drawParts() {
         series.push({
           type: 'bar', stack: machine, name, itemStyle: { color }, barGap: '10%',
           data: names.map((operation) => {
-            const of = figures('micro', machine)[operation];
-            const all = value('micro', pair.native, operation);
+            const of = figures(suite, machine)[operation];
+            const all = value(suite, pair.native, operation);
             return of && all ? { value: (100 * (of[part] ?? 0)) / all, machine } : undefined;
           }),
         });
       }
     }
   }
-  draw('parts-chart', 80 + names.length * (14 + 22 * pairs.length), {
+  draw(id, 80 + names.length * (14 + 22 * pairs.length), {
     legend: { top: 0, left: 0, data: parts.map((part) => part[1]) },
     tooltip: { formatter: ({ name, seriesName, data }) => `${name}, ${data.machine}: ${seriesName} ${data.value.toFixed(2)} %` },
     grid: { left: 8, right: 24, top: 32, bottom: 8, containLabel: true },
@@ -141,6 +139,13 @@ function drawParts() {
     yAxis: { type: 'category', inverse: true, data: names },
     series,
   });
+}
+
+function drawParts() {
+  const pairs = PAIRS.filter((pair) => cell('micro', pair.virtual) && cell('micro', pair.native));
+  if (pairs.length === 0) return hide('parts-section');
+  stacks('parts-chart', 'micro', pairs, operations('micro'),
+    [['user', 'program', '#7fb77e'], ['kernel', 'kernel', '#5b8db8'], ['monitor', 'monitor', '#c8553d']]);
 }
 
 function drawExits() {
@@ -298,6 +303,7 @@ drawRatios();
 drawParts();
 drawExits();
 drawMonitor();
+drawArmv7();
 prepareModel();
 drawTwo();
 drawPublished();
