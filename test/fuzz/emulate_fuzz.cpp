@@ -171,7 +171,7 @@ void run(FuzzedDataProvider& data) {
   FakeGuest guest;
   plan::Plan plan{};
   plan.partitions[0].piece_count = 1;
-  plan.pieces[0] = {0, 0x10000000};
+  plan.pieces[0] = {0, 0x10000000, 0};
   status::PartitionStatus status{};
   const Partition partition(plan, plan.partitions[0], status);
   prepare(guest, data);

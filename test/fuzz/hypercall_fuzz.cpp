@@ -110,7 +110,7 @@ void prepare(plan::Plan& plan, status::PartitionStatus& status, FuzzedDataProvid
   row.cpu = 2;
   row.piece_count = data.ConsumeIntegralInRange<std::uint32_t>(1, plan::kMaxPieces);
   for (std::uint32_t n = 0; n < row.piece_count; ++n) {
-    plan.pieces[n] = {n << 20, data.ConsumeIntegral<std::uint32_t>() & ~0xfffu};
+    plan.pieces[n] = {n << 20, data.ConsumeIntegral<std::uint32_t>() & ~0xfffu, n << 20};
   }
   status.restarts = 5;
   for (std::uint64_t& count : status.exits) count = data.ConsumeIntegral<std::uint64_t>();

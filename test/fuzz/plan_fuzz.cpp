@@ -28,16 +28,23 @@ plan::Plan good_plan() {
   plan.version = plan::kVersion;
   plan.size = sizeof plan;
   plan.monitor_base = 255 * kMiB;
+  plan.monitor_size = plan::kMonitorSize;
   plan.store_base = 254 * kMiB;
   plan.store_size = kStoreSize;
+  plan.board.ram_base = 0;
+  plan.board.ram_size = 256 * kMiB;
   plan.partition_count = plan.piece_count = plan.load_count = 2;
+  plan.window_count = plan.silence_count = 2;
   for (std::uint32_t n = 0; n < 2; ++n) {
     plan::Partition& row = plan.partitions[n];
-    row.cpu = row.first_piece = row.first_load = n;
-    row.piece_count = row.load_count = 1;
-    plan.pieces[n] = {(n + 1) * 64 * kMiB, 32 * kMiB};
+    row.cpu = row.first_piece = row.first_load = row.first_window = n;
+    row.piece_count = row.load_count = row.window_count = 1;
+    plan.pieces[n] = {(n + 1) * 64 * kMiB, 32 * kMiB, (n + 1) * 64 * kMiB};
     row.entry = plan.pieces[n].base;
     plan.loads[n] = {plan.pieces[n].base, n * 4096, 100, 4096, 0};
+    const std::uint32_t device = (16 + n) * 16 * kMiB;
+    plan.windows[n] = {device, device, plan::kPageSize, plan::WindowKind::Direct};
+    plan.silences[n] = {n, device + 8 * n, 1, 1};
   }
   return plan;
 }
@@ -49,11 +56,13 @@ void damage(plan::Plan& plan, FuzzedDataProvider& data) {
   struct Words {
     std::size_t first, count;
   };
-  constexpr std::array<Words, 4> kParts{
+  constexpr std::array<Words, 6> kParts{
       {{4, 7},
        {offsetof(plan::Plan, partitions) / 4, 3 * sizeof(plan::Partition) / 4},
        {offsetof(plan::Plan, pieces) / 4, 6},
-       {offsetof(plan::Plan, loads) / 4, 15}}};
+       {offsetof(plan::Plan, loads) / 4, 15},
+       {offsetof(plan::Plan, windows) / 4, 12},
+       {offsetof(plan::Plan, silence_count) / 4, 1 + 12}}};
   while (data.remaining_bytes() >= 6) {
     const Words part = kParts[data.ConsumeIntegralInRange<std::size_t>(0, kParts.size() - 1)];
     const auto word = part.first + data.ConsumeIntegralInRange<std::size_t>(0, part.count - 1);
@@ -73,6 +82,26 @@ void seal(plan::Plan& plan, const std::vector<unsigned char>& store) {
   }
   plan.crc32 = 0;
   plan.crc32 = plan::crc32(reinterpret_cast<const unsigned char*>(&plan), sizeof plan);
+}
+
+// What the monitor writes to silence devices is a word of a device's pages that their partition
+// has, and of no memory.
+void check_silences(const plan::Plan& plan) {
+  for (std::uint32_t n = 0; n < plan.silence_count; ++n) {
+    const plan::Silence& row = plan.silences[n];
+    require(row.partition < plan.partition_count && row.address % 4 == 0);
+    require(row.address < plan.board.ram_base ||
+            row.address >= std::uint64_t{plan.board.ram_base} + plan.board.ram_size);
+    const plan::Partition& owner = plan.partitions[row.partition];
+    bool found = false;
+    for (std::uint32_t w = 0; w < owner.window_count; ++w) {
+      const plan::Window& window = plan.windows[owner.first_window + w];
+      const std::uint64_t end = std::uint64_t{window.base} + window.size;
+      found = found || (window.kind == plan::WindowKind::Direct && row.address >= window.base &&
+                        row.address + std::uint64_t{4} <= end);
+    }
+    require(found);
+  }
 }
 
 // Every page of RAM belongs to nobody or to one owner; what is loaded lies in its partition's
@@ -121,12 +150,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   test::damage(plan, data);
   std::vector<unsigned char> store(test::kStoreSize, 0x5a);
   test::seal(plan, store);
-  if (!verify_header(plan).good() || !verify_memory(plan, test::kRam).good()) return 0;
+  if (!verify_header(plan, plan::Architecture::Ia32).good() ||
+      !verify_memory(plan, test::kRam).good())
+    return 0;
   constexpr std::uint32_t kLargestStore = 1u << 20;  // more would only take longer
   if (plan.store_size > kLargestStore) return 0;
   store.resize(plan.store_size, 0x5a);
   if (!verify_store(plan, store.data()).good()) return 0;
   if (!verify_partitions(plan, test::kCpus).good()) return 0;
   test::check_again(plan);
+  test::check_silences(plan);
   return 0;
 }

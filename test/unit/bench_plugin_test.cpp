@@ -27,8 +27,10 @@ TEST(CountTable, AddressesHaveDomains) {
 }
 
 TEST(CountTable, BadLinesAreNamed) {
-  for (const char* line : {"domain", "domain user", "domain user 0", "domain user 0 x",
-                           "domain user 5 4", "domain user 0 1 2", "watch user 0 1", "traps"}) {
+  for (const char* line :
+       {"domain", "domain user", "domain user 0", "domain user 0 x", "domain user 5 4",
+        "domain user 0 1 2", "watch user 0 1", "traps", "event", "event cps monitor",
+        "event cps monitor x", "event cps monitor 1 2"}) {
     const auto parsed = parse_table(std::string("domain a 0 1\n") + line);
     ASSERT_FALSE(parsed) << line;
     EXPECT_TRUE(parsed.error().starts_with("line 2: ")) << parsed.error();
@@ -36,8 +38,15 @@ TEST(CountTable, BadLinesAreNamed) {
 }
 
 std::string kind_of(std::array<std::uint8_t, 8> bytes, bool is64 = false) {
-  const auto kind = sensitive_kind(bytes, is64);
+  const auto kind = sensitive_kind(bytes, is64 ? Processor::X86_64 : Processor::X86);
   return kind ? kSensitive[*kind].name : "";
+}
+
+std::string kind_of_word(std::uint32_t word) {
+  std::array<std::uint8_t, 8> bytes{};
+  for (std::size_t n = 0; n < 4; ++n) bytes[n] = static_cast<std::uint8_t>(word >> 8 * n);
+  const auto kind = sensitive_kind(bytes, Processor::Arm);
+  return kind ? kSensitiveArm[*kind].name : "";
 }
 
 TEST(Sensitive, IsRecognizedByOpcodeAndRegister) {
@@ -54,6 +63,32 @@ TEST(Sensitive, IsRecognizedByOpcodeAndRegister) {
 TEST(Sensitive, RexIsAPrefixOnlyInLongMode) {
   EXPECT_EQ(kind_of({0x48, 0x0f, 0x00, 0xd8}, true), "ltr");
   EXPECT_EQ(kind_of({0x48, 0xfa}, false), "");  // DEC EAX
+}
+
+TEST(Sensitive, WordsOfArmAreRecognizedWhateverTheirCondition) {
+  EXPECT_EQ(kind_of_word(0xf10c0080), "cps");       // CPSID I
+  EXPECT_EQ(kind_of_word(0xe10f3000), "mrs_cpsr");  // MRS R3, CPSR
+  EXPECT_EQ(kind_of_word(0x110f3000), "mrs_cpsr");  // MRSNE
+  EXPECT_EQ(kind_of_word(0xe14fe000), "mrs_spsr");
+  EXPECT_EQ(kind_of_word(0xe121f003), "msr_cpsr");
+  EXPECT_EQ(kind_of_word(0xe128f003), "");  // MSR of the flags
+  EXPECT_EQ(kind_of_word(0xe16ff003), "msr_spsr");
+  EXPECT_EQ(kind_of_word(0xe1b0f00e), "movs_pc");
+  EXPECT_EQ(kind_of_word(0xe1a0f00e), "");  // MOV PC, LR
+  EXPECT_EQ(kind_of_word(0xe8fd8000), "ldm_return");
+  EXPECT_EQ(kind_of_word(0xe8dd7fff), "ldm_stm_user");
+  EXPECT_EQ(kind_of_word(0xe4b02004), "ldrt_strt");  // LDRT
+  EXPECT_EQ(kind_of_word(0xe6ef1071), "");           // UXTB
+  EXPECT_EQ(kind_of_word(0xe4902004), "");           // LDR R2, [R0], #4
+  EXPECT_EQ(kind_of_word(0xee020f10), "write_ttbr0");
+  EXPECT_EQ(kind_of_word(0xee1d1f90), "tpidrprw");
+  EXPECT_EQ(kind_of_word(0xee030f10), "dacr");
+  EXPECT_EQ(kind_of_word(0xee070f3a), "cache");
+  EXPECT_EQ(kind_of_word(0xee080f33), "tlb");
+  EXPECT_EQ(kind_of_word(0xefa50021), "patched");
+  EXPECT_EQ(kind_of_word(0xef000000), "svc");
+  EXPECT_EQ(kind_of_word(0xe320f003), "wfi");
+  EXPECT_EQ(kind_of_word(0xe320f000), "");
 }
 
 TEST(Recorder, RegionsHaveWhatLiesBetweenTheirMarkers) {
@@ -97,6 +132,36 @@ TEST(Recorder, PagesAreCountedFromRootSwitchToRootSwitch) {
   recorder.sensitive(kRootWrite, kMonitor);
   EXPECT_EQ(recorder.counts().root_switches, 2u);
   EXPECT_EQ(recorder.counts().pages, 3u);
+}
+
+// A stay in the monitor belongs to the first event in it, from the way in to the way out.
+TEST(Recorder, StoresToCountersAreEvents) {
+  const Table known =
+      parse_table(std::string(kTable) + "event cps monitor ffc00100\nevent wait monitor ffc00108\n")
+          .value();
+  Recorder recorder(known);
+  const auto stay = [&](std::initializer_list<std::uint64_t> stores) {
+    recorder.block(kMonitor);
+    recorder.instruction(kMonitor);
+    for (const std::uint64_t address : stores) {
+      recorder.store(address);
+      recorder.instruction(kMonitor);
+    }
+    recorder.block(kKernel);
+  };
+  stay({0xffc00100});
+  stay({0xffc00108, 0xffc0010c, 0xffc00100});
+  stay({});
+  EXPECT_EQ(recorder.counts().events, (std::vector<std::uint64_t>{2, 1}));
+  EXPECT_EQ(recorder.counts().event_instructions, (std::vector<std::uint64_t>{2, 4, 1}));
+  stay({0xffc00100});
+  stay({0xffc00100, 0xffc00100});
+  EXPECT_EQ(recorder.event_lengths()[0], (Recorder::Lengths{{2, 2}, {3, 1}}));
+  EXPECT_EQ(recorder.event_lengths()[1], (Recorder::Lengths{{4, 1}}));
+  const auto json = nlohmann::json::parse(to_json(known, std::vector{recorder}));
+  EXPECT_EQ(json["cpus"][0]["event_lengths"].dump(), R"([{"2":2,"3":1},{"4":1}])");
+  EXPECT_TRUE(known.has_events(kMonitor));
+  EXPECT_FALSE(known.has_events(kKernel));
 }
 
 TEST(Recorder, WritesJson) {

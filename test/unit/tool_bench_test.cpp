@@ -1,13 +1,19 @@
 // The benchmark's reading of what guests and the plugin say, and its comparison of results.
 #include <gtest/gtest.h>
 
+#include "abi/status.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "bench/claims.hpp"
 #include "bench/counts.hpp"
+#include "bench/guest/operations.hpp"
 #include "bench/lmbench.hpp"
+#include "bench/plugin/table.hpp"
 #include "bench/report.hpp"
 #include "bench/result.hpp"
 #include "bench/suite.hpp"
+#include "command/prepare.hpp"
+#include "support/json_schema.hpp"
 
 namespace mezzo::bench {
 namespace {
@@ -43,7 +49,7 @@ TEST(Lmbench, HasNoFigureWithoutANumber) {
 
 TEST(Lmbench, QuickScriptIsAPartOfTheWhole) {
   const std::string quick = lmbench_script(true), all = lmbench_script(false);
-  EXPECT_NE(quick.find("run 'pipe'"), std::string::npos);
+  EXPECT_NE(quick.find("run 'fork+exit'"), std::string::npos);
   EXPECT_EQ(quick.find("run 'mmap'"), std::string::npos);
   EXPECT_NE(all.find("run 'mmap'"), std::string::npos);
 }
@@ -118,6 +124,17 @@ TEST(BenchCounts, WhatWasNotLookedAtIsLeftOut) {
   EXPECT_EQ(figures["of the programs"]["int"], 1);
 }
 
+TEST(BenchCounts, ExitsAreCountedByCause) {
+  Json more = counts();
+  EXPECT_FALSE(operation_figures(more)["null-syscall"].contains("exits"));
+  more["events"] = {"cps", "wait"};
+  more["cpus"][0]["regions"]["1"]["events"] = {4, 0};
+  more["cpus"][0]["regions"]["1"]["event_instructions"] = {100, 0, 6};
+  const Json figures = operation_figures(more)["null-syscall"];
+  EXPECT_EQ(figures["exits"], Json({{"cps", 2}}));
+  EXPECT_EQ(figures["monitor by exit"], Json({{"cps", 50}}));
+}
+
 TEST(BenchCounts, ARunWithoutMarkersIsAnError) {
   Json none = counts();
   none["cpus"][0]["regions"] = Json::object();
@@ -189,7 +206,11 @@ TEST(BenchSuites, RunWhereTheyMakeSense) {
   for (const Machine& machine : machines()) {
     const bool plain = machine.neighbour == nullptr;
     const bool i386 = machine.architecture == std::string_view("i386");
-    EXPECT_EQ(suite("micro").runs_on(machine), plain) << machine.name;
+    EXPECT_EQ(suite("micro").runs_on(machine), plain && !machine.is_armv7()) << machine.name;
+    EXPECT_EQ(suite("armv7").runs_on(machine), machine.is_armv7()) << machine.name;
+    EXPECT_EQ(suite("armv7-lmbench").runs_on(machine),
+              machine.is_armv7() && machine.variant == nullptr)
+        << machine.name;
     EXPECT_EQ(suite("two-guests").runs_on(machine), !plain) << machine.name;
     EXPECT_EQ(suite("monitor").runs_on(machine), plain && i386) << machine.name;
   }
@@ -207,6 +228,34 @@ TEST(BenchMachines, AreComparedWithTheirLike) {
   EXPECT_EQ(baseline("xen"), "native-amd64");
   EXPECT_EQ(baseline("beside-idle"), "beside-idle");
   EXPECT_EQ(baseline("beside-flood"), "beside-idle");
+  EXPECT_EQ(baseline("mezzo-armv7"), "native-armv7");
+  EXPECT_EQ(baseline("armv7-strict"), "native-armv7");
+}
+
+const Machine& machine(std::string_view name) {
+  for (const Machine& known : machines()) {
+    if (known.name == name) return known;
+  }
+  throw std::out_of_range(std::string(name));
+}
+
+// The plugin knows no cause: it is told where the monitor counts each.
+TEST(BenchDomains, OnArmTheMonitorsCountersAreEvents) {
+  const auto table = count::parse_table(domains_of(machine("mezzo-armv7"), Guest::Linux)).value();
+  const auto named = [&](std::uint64_t address) { return table.domains[table.domain_of(address)]; };
+  EXPECT_EQ(named(0x10000), "user");
+  EXPECT_EQ(named(0xbf000000), "kernel");  // modules
+  EXPECT_EQ(named(0xbfe00000), "stubs");
+  EXPECT_EQ(named(0xc0208000), "kernel");
+  EXPECT_EQ(named(0xffa00000), "monitor");
+  EXPECT_EQ(named(0xffbfffff), "monitor");
+  EXPECT_EQ(named(0xffff0008), "kernel");  // vectors
+  ASSERT_EQ(table.events.size(), static_cast<std::size_t>(status::Armv7Exit::Count));
+  EXPECT_EQ(table.events[0].name, "supervisor_call");
+  EXPECT_EQ(table.domains[table.events[0].domain], "monitor");
+  EXPECT_EQ(table.events[1].address - table.events[0].address, 8u);
+  EXPECT_TRUE(
+      count::parse_table(domains_of(machine("native-armv7"), Guest::Linux))->events.empty());
 }
 
 class BenchReport : public testing::Test {
@@ -219,25 +268,115 @@ class BenchReport : public testing::Test {
 };
 
 TEST_F(BenchReport, HasEverythingInItAndEndsNoScriptTooSoon) {
-  write_page("<a>/*@echarts*/<b>/*@result*/<c>/*@published*/<d>/*@report*/<e>");
+  write_page("<a>/*@echarts*/<b>/*@result*/<c>/*@published*/<d>/*@armv7*//*@report*/<e>");
   base::write_file(parts_.folder / "published.json", R"({"x": "</script>"})");
+  base::write_file(parts_.folder / "armv7.js", "arm();");
   base::write_file(parts_.folder / "report.js", "draw()");
   EXPECT_EQ(report_of({{"why", "</script>"}}, parts_),
             R"(<a>charts(/*@report*/)<b>{
   "why": "<\/script>"
 }
-<c>{"x": "<\/script>"}<d>draw()<e>)");
+<c>{"x": "<\/script>"}<d>arm();draw()<e>)");
 }
 
 TEST_F(BenchReport, APartThatIsMissingIsNamed) {
   base::write_file(parts_.folder / "published.json", "{}");
+  base::write_file(parts_.folder / "armv7.js", "arm();");
   base::write_file(parts_.folder / "report.js", "draw()");
-  write_page("/*@echarts*/ /*@result*/ /*@report*/");
+  write_page("/*@echarts*/ /*@result*/ /*@armv7*/ /*@report*/");
   EXPECT_THROW((void)report_of({}, parts_), UserError);
-  write_page("/*@echarts*/ /*@result*/ /*@published*/ /*@report*/");
+  write_page("/*@echarts*/ /*@result*/ /*@published*/ /*@armv7*/ /*@report*/");
   EXPECT_NO_THROW((void)report_of({}, parts_));
   std::filesystem::remove(parts_.echarts);
   EXPECT_THROW((void)report_of({}, parts_), UserError);
+}
+
+// The figures that the repository keeps are of the documented form, and the report's texts name
+// machines and operations that there are.
+TEST(BenchResult, TheReferenceFollowsTheSchema) {
+  const auto source = command::source_directory();
+  const auto read = [&](const char* name) {
+    return nlohmann::json::parse(base::read_file(source / name));
+  };
+  const nlohmann::json reference = read("bench/reference.json");
+  EXPECT_EQ(test::violations(reference, read("doc/bench.schema.json")), "");
+  for (const auto& cell : reference["cells"]) {
+    const std::string name = cell["suite"];
+    EXPECT_TRUE(suite(name).runs_on(machine(cell["machine"].get<std::string>()))) << name;
+  }
+  for (const char* table : {"native", "virtual", "expected"}) {
+    for (const auto& [operation, ignored] :
+         read("bench/report/published.json")["armv7"][table].items()) {
+      EXPECT_NE(std::ranges::find(kOperations, operation), kOperations.end()) << operation;
+    }
+  }
+}
+
+// `null-syscall` on the bare board and on Mezzo, and `compute`, of which the peer costs nothing
+// either.
+Json armv7_result(double native, double mezzo) {
+  const auto cell = [](const char* machine, double value) {
+    return Json{{"suite", "armv7"},
+                {"machine", machine},
+                {"figures",
+                 {{"null-syscall", {{"instructions", value}}},
+                  {"compute", {{"instructions", 1000}}},
+                  {"mmap", {{"instructions", value}}}}}};
+  };
+  return {{"cells", {cell("native-armv7", native), cell("mezzo-armv7", mezzo)}}};
+}
+
+Json expectations() {
+  return {{"armv7",
+           {{"native", {{"null-syscall", 100}, {"compute", 10}}},
+            {"virtual", {{"null-syscall", 2000}, {"compute", 10}}},
+            {"expected", {{"null-syscall", 2.0}, {"compute", 1.0}}},
+            {"times_better", 8}}}};
+}
+
+TEST(BenchClaims, EachIsMetOrNot) {
+  const auto claim = [](double mezzo) {
+    return armv7_claims(armv7_result(100, mezzo), expectations())[0];
+  };
+  EXPECT_EQ(claim(200),
+            Json::parse(R"({"operation": "null-syscall", "ratio": 2.0, "expected": 2.0, "met": true,
+                            "peer": 20.0, "times better": 10.0, "peer met": true})"));
+  EXPECT_EQ(claim(210)["met"], false);
+  EXPECT_EQ(claim(250)["peer met"], true);  // exactly eight times
+  EXPECT_EQ(claim(260)["peer met"], false);
+}
+
+TEST(BenchClaims, AreMadeOnlyOfWhatIsKnown) {
+  const Json claims = armv7_claims(armv7_result(100, 200), expectations());
+  ASSERT_EQ(claims.size(), 3u);
+  EXPECT_EQ(claims[1]["operation"], "compute");
+  EXPECT_EQ(claims[1]["met"], true);
+  EXPECT_FALSE(claims[1].contains("peer met"));  // eight times better than native is nothing
+  EXPECT_EQ(claims[2], Json({{"operation", "mmap"}, {"ratio", 2.0}}));
+  Json one = armv7_result(100, 200);
+  one["cells"].erase(0);
+  EXPECT_TRUE(armv7_claims(one, expectations()).empty());
+}
+
+TEST(BenchClaims, ArePrintedAndCounted) {
+  Json one = armv7_result(100, 210);
+  EXPECT_EQ(claims_text(one), "");
+  one["claims"] = armv7_claims(one, expectations());
+  const std::string text = claims_text(one);
+  EXPECT_NE(
+      text.find(
+          "null-syscall               2.100     2.000  not met    20.0           9.5      met\n"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find("2 of 3 expectations are met.\n"), std::string::npos) << text;
+}
+
+TEST(BenchClaims, ThePublishedTableIsReadOrNamed) {
+  const base::TemporaryDirectory directory(std::filesystem::temp_directory_path());
+  base::write_file(directory.path() / "published.json", std::string_view("no JSON"));
+  EXPECT_THROW((void)read_published(directory.path()), UserError);
+  EXPECT_EQ(
+      read_published(command::source_directory() / "bench" / "report")["armv7"]["times_better"], 8);
 }
 
 TEST(BenchResult, OtherSchemasAreRefused) {

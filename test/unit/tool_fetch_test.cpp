@@ -299,6 +299,120 @@ TEST_F(PackageCacheTest, NeverUsesADamagedPackage) {
   EXPECT_THAT(said_, HasSubstr("is damaged; fetching it anew"));
 }
 
+TEST(PackagesFolder, OfEachArchitecture) {
+  EXPECT_EQ(packages_folder("/cache", "i386"), "/cache");
+  EXPECT_EQ(packages_folder("/cache", "armhf"), "/cache/armhf");
+}
+
+TEST_F(FetchTest, DeviceTreeIsFoundInAKernelPackage) {
+  const Package package{.name = "linux-image-6.1-armmp",
+                        .version = "1",
+                        .sha256 = "",
+                        .deb = {},
+                        .root = directory_.path() / "k"};
+  put("k/usr/lib/linux-image-6.1-armmp/board.dtb", "tree");
+  EXPECT_EQ(device_tree_file(package, "board.dtb").filename(), "board.dtb");
+  try {
+    static_cast<void>(device_tree_file(package, "other.dtb"));
+    FAIL() << "was found";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("holds no device tree other.dtb"));
+    EXPECT_THAT(error.remedy(), HasSubstr("'device_tree'"));
+  }
+}
+
+// An apt of our own, first in PATH: how a mirror behaves that is being updated.
+class FakeAptTest : public FetchTest {
+ protected:
+  void SetUp() override {
+    path_ = std::getenv("PATH");
+    setenv("PATH", (directory_.path().string() + ":" + path_).c_str(), 1);
+    provide("apt-config", "");
+    provide("apt-cache", "cat shown/\"$3\" 2>/dev/null || exit 100");
+  }
+  void TearDown() override { setenv("PATH", path_.c_str(), 1); }
+
+  // `text` runs in the test's folder, for every call but the one that asks for the mirror's name.
+  void provide(const std::string& program, const std::string& text) {
+    const auto file = put(program, "#!/bin/sh\ncase \"$*\" in *--print-uris*) exit 0 ;; esac\ncd " +
+                                       directory_.path().string() + " || exit 1\n" + text + "\n");
+    std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  }
+  // Fails `failures` times with `message` on stderr, then succeeds.
+  void provide_apt_get(int failures, const std::string& message) {
+    provide("apt-get", "echo . >>calls\n[ $(wc -l <calls) -gt " + std::to_string(failures) +
+                           " ] || { echo '" + message + "' >&2; exit 100; }\n" +
+                           "[ ! -d new ] || mv new/* shown");
+  }
+  [[nodiscard]] std::size_t calls() {
+    return base::read_file(directory_.path() / "calls").size() / 2;
+  }
+  Progress progress() {
+    return [&](std::string_view what, int) { said_ += std::string(what) + "\n"; };
+  }
+
+  std::string path_, said_;
+};
+
+constexpr char kSyncing[] = "E: Failed to fetch x  File has unexpected size (1 != 2). Mirror sync?";
+
+TEST_F(FakeAptTest, AMirrorBeingUpdatedIsAskedAgain) {
+  provide_apt_get(2, kSyncing);
+  Apt apt(directory_.path() / "state", {}, progress(), std::chrono::milliseconds(1));
+  apt.update(true);
+  EXPECT_EQ(calls(), 3u);
+  EXPECT_THAT(said_, HasSubstr("the mirror is being updated"));
+}
+
+TEST_F(FakeAptTest, AMirrorThatStaysOutOfStepIsAnErrorWithARemedy) {
+  provide_apt_get(99, kSyncing);
+  Apt apt(directory_.path() / "state", {.architecture = "armhf"}, progress(),
+          std::chrono::milliseconds(1));
+  try {
+    apt.update(true);
+    FAIL() << "it never succeeded";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("bookworm (armhf) could not be fetched"));
+    EXPECT_THAT(error.what(), HasSubstr("unexpected size"));
+    EXPECT_EQ(error.remedy(), kMirrorRemedy);
+  }
+  EXPECT_EQ(calls(), 3u);
+}
+
+TEST_F(FakeAptTest, OtherFailuresAreNotRepeated) {
+  provide_apt_get(99, "E: Could not connect");
+  Apt apt(directory_.path() / "state", {}, progress(), std::chrono::milliseconds(1));
+  EXPECT_THROW(apt.update(true), UserError);
+  EXPECT_EQ(calls(), 1u);
+}
+
+TEST_F(FakeAptTest, AMetapackageAheadOfItsKernelRefreshesTheIndexOnce) {
+  const auto stanza = [](const std::string& name, const std::string& depends) {
+    return "Package: " + name + "\nVersion: 1\nSHA256: 00\nDepends: " + depends + "\n";
+  };
+  put("shown/linux-image-armmp", stanza("linux-image-armmp", "linux-image-2-armmp (= 1)"));
+  provide_apt_get(0, "");
+  const auto open = [&] {
+    return PackageCache(directory_.path() / "cache", progress(), false, {.architecture = "armhf"});
+  };
+  try {
+    static_cast<void>(open().get("linux-image-armmp"));
+    FAIL() << "there is no kernel";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("linux-image-armmp needs linux-image-2-armmp, which the"));
+    EXPECT_EQ(error.remedy(), kMirrorRemedy);
+  }
+  EXPECT_EQ(calls(), 2u) << "the index was fetched, and fetched anew";
+  // The second index has it. It cannot be downloaded from our apt, which is another matter.
+  put("new/linux-image-2-armmp", stanza("linux-image-2-armmp", "kmod"));
+  try {
+    static_cast<void>(open().get("linux-image-armmp"));
+    FAIL() << "nothing was downloaded";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("linux-image-2-armmp 1 could not be fetched"));
+  }
+}
+
 TEST(WriteFile, LeavesTheOldFileIfTheNewOneFails) {
   const base::TemporaryDirectory directory(std::filesystem::temp_directory_path(), "mezzo-test");
   EXPECT_THROW(base::write_file(directory.path() / "absent/file", "x"), UserError);

@@ -15,7 +15,9 @@ namespace {
 
 using loader::get;
 using test::all;
+using test::find_load;
 using test::partition_text;
+using test::stored;
 using test::system_text;
 
 system::System two_linux() {
@@ -34,25 +36,10 @@ CompiledImage compiled(const system::System& system, const test::Bytes& kernel) 
 // QEMU's memory map for 512 MiB: low memory, and RAM less what SeaBIOS keeps at the top.
 constexpr MemoryRange kRam[] = {{0, 0x9fc00}, {0x100000, 0x1fee0000}};
 
-const plan::Load* find_load(const CompiledImage& image, std::size_t partition,
-                            std::string_view what) {
-  const PartitionReport& report = image.partitions[partition];
-  for (std::size_t i = 0; i < report.loads.size(); ++i) {
-    if (report.loads[i].what == what) {
-      return &image.plan.loads[image.plan.partitions[partition].first_load + i];
-    }
-  }
-  return nullptr;
-}
-
-std::span<const std::uint8_t> stored(const CompiledImage& image, const plan::Load& load) {
-  return std::span(image.store).subspan(load.store_offset, load.file_size);
-}
-
 TEST(Compile, TheMonitorAcceptsThePlan) {
   const CompiledImage image = compiled(two_linux(), test::make_bzimage());
   ASSERT_EQ(image.plan.store_size, image.store.size());
-  EXPECT_EQ(verify_header(image.plan).error, PlanError::None);
+  EXPECT_EQ(verify_header(image.plan, plan::Architecture::Ia32).error, PlanError::None);
   EXPECT_EQ(verify_memory(image.plan, kRam).error, PlanError::None);
   EXPECT_EQ(verify_partitions(image.plan, 2).error, PlanError::None);
   EXPECT_EQ(verify_store(image.plan, image.store.data()).error, PlanError::None);
@@ -106,8 +93,8 @@ TEST(Compile, StartsLinuxByTheBootProtocol) {
     const plan::Load* initramfs = find_load(image, i, "initramfs");
     ASSERT_TRUE(kernel && params && cmdline && acpi && initramfs);
     EXPECT_EQ(row.entry, kernel->destination);
-    EXPECT_EQ(row.esi, params->destination);
-    EXPECT_EQ(row.ebx, 0U) << "the protocol wants 0";
+    EXPECT_EQ(row.registers[2], params->destination);
+    EXPECT_EQ(row.registers[1], 0U) << "the protocol wants 0";
     const auto page = stored(image, *params);
     EXPECT_EQ(get<std::uint32_t>(page, 0x214), row.entry);
     EXPECT_EQ(get<std::uint32_t>(page, 0x228), cmdline->destination);
@@ -159,8 +146,8 @@ TEST(Compile, StartsMultibootKernels) {
   const plan::Load* info = find_load(image, 0, "multiboot information");
   const plan::Load* module = find_load(image, 0, "module");
   ASSERT_TRUE(info && module);
-  EXPECT_EQ(row.eax, 0x2badb002U);
-  EXPECT_EQ(row.ebx, info->destination);
+  EXPECT_EQ(row.registers[0], 0x2badb002U);
+  EXPECT_EQ(row.registers[1], info->destination);
   EXPECT_EQ(row.entry, 0x400010U);
   EXPECT_EQ(row.tsc_khz_field, 0U);
   EXPECT_EQ(image.plan.loads[0].destination, 0x400000U);
@@ -253,6 +240,8 @@ T read_struct(const test::Bytes& file, std::size_t offset) {
 TEST(BootImage, IsAnElfFileWithTheBundleAsItsLastSegment) {
   CompiledImage image = compiled(two_linux(), test::make_bzimage());
   image.bundle_address = 0x1800000;
+  constexpr std::size_t kStoreOffset =
+      (sizeof(plan::Plan) + plan::kPageSize - 1) / plan::kPageSize * plan::kPageSize;
   const auto file = make_elf(image, make_monitor());
   ASSERT_TRUE(file) << all(file.error());
   const auto header = read_struct<Elf32_Ehdr>(*file, 0);
@@ -271,12 +260,12 @@ TEST(BootImage, IsAnElfFileWithTheBundleAsItsLastSegment) {
   EXPECT_LT(monitor.p_offset, 8192U) << "the multiboot header is within the first 8 KiB";
   EXPECT_EQ(get<std::uint32_t>(*file, monitor.p_offset + 12), 0x1800000U) << "patched";
   EXPECT_EQ(bundle.p_paddr, 0x1800000U);
-  EXPECT_EQ(bundle.p_filesz, 4096 + image.store.size());
+  EXPECT_EQ(bundle.p_filesz, kStoreOffset + image.store.size());
   ASSERT_EQ(bundle.p_offset + bundle.p_filesz, file->size());
   EXPECT_EQ(bundle.p_offset % 4096, bundle.p_paddr % 4096);
   const auto plan = read_struct<plan::Plan>(*file, bundle.p_offset);
-  EXPECT_EQ(verify_header(plan).error, PlanError::None);
-  EXPECT_EQ(verify_store(plan, &(*file)[bundle.p_offset + 4096]).error, PlanError::None);
+  EXPECT_EQ(verify_header(plan, plan::Architecture::Ia32).error, PlanError::None);
+  EXPECT_EQ(verify_store(plan, &(*file)[bundle.p_offset + kStoreOffset]).error, PlanError::None);
 }
 
 TEST(BootImage, RefusesAnUnsuitableMonitor) {

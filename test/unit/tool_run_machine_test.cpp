@@ -1,9 +1,8 @@
-// The tool's side of a running machine: its memory, the mailbox, run folders, QEMU's command line,
-// results. No QEMU: a thread plays the monitor.
+// The tool's side of a running machine: its memory, the mailbox, run folders, results. No QEMU
+// (tool_run_qemu_test.cpp): a thread plays the monitor.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -12,14 +11,16 @@
 #include <fstream>
 #include <thread>
 
+#include "arch/armv7/exception.hpp"
+#include "arch/ia32/control_registers.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/process.hpp"
 #include "mezzo_build.hpp"
 #include "run/control.hpp"
 #include "run/machine_ram.hpp"
+#include "run/monitor_log.hpp"
 #include "run/names.hpp"
-#include "run/qemu.hpp"
 #include "run/result.hpp"
 #include "run/run_dir.hpp"
 #include "run/status_text.hpp"
@@ -112,6 +113,38 @@ TEST_F(MachineTest, UnrollsTheLogRing) {
   EXPECT_EQ(log_text(log), "xxxd\nnew\n");
 }
 
+TEST_F(MachineTest, MonitorLogFollowsTheRing) {
+  status::Log& log = region_.log;
+  const auto write = [&log](std::string_view text) {
+    for (const char character : text) {
+      log.text[log.written % status::kLogSize] = character;
+      ++log.written;
+    }
+  };
+  MonitorLog monitor(log);
+  EXPECT_EQ(monitor.next(), "");
+  write("first\n");
+  EXPECT_EQ(monitor.next(), "first\n");
+  EXPECT_EQ(monitor.next(), "");
+  write(std::string(status::kLogSize - 3, 'x') + "\n");
+  EXPECT_EQ(monitor.next(), std::string(status::kLogSize - 3, 'x') + "\n");
+  write("lost" + std::string(status::kLogSize, 'y'));
+  EXPECT_EQ(monitor.next(), std::string(status::kLogSize, 'y')) << "only what is still there";
+  EXPECT_THAT(monitor.seen(), testing::StartsWith("first\nxxx"));
+}
+
+TEST_F(MachineTest, MonitorLogFollowsADebugPort) {
+  const auto file = directory_.path() / "monitor.log";
+  std::ofstream port(file, std::ios::binary);
+  MonitorLog monitor(file);
+  EXPECT_EQ(monitor.next(), "");
+  port << std::string(10000, 'x') << std::flush;
+  EXPECT_EQ(monitor.next().size(), 10000u);
+  port << "last\n" << std::flush;
+  EXPECT_EQ(monitor.next(), "last\n");
+  EXPECT_EQ(monitor.seen().size(), 10005u);
+}
+
 TEST_F(MachineTest, CommandReachesTheMonitorAndItsAnswerComesBack) {
   fill(region_);
   std::atomic_bool end{false};
@@ -167,7 +200,7 @@ TEST_F(MachineTest, RunsAreFoundByNameAndTwoOfANameCoexist) {
                  .pid = 1,
                  .system_file = "s",
                  .ram = "/r",
-                 .monitor_base = kBase,
+                 .status_offset = kBase,
                  .partitions = {"alpha", "beta"}});
   };
   publish(first);
@@ -177,7 +210,7 @@ TEST_F(MachineTest, RunsAreFoundByNameAndTwoOfANameCoexist) {
   EXPECT_THROW(static_cast<void>(find_run("other")), UserError);
   const LiveRun found = find_run("demo-2");
   EXPECT_EQ(found.path, second.path());
-  EXPECT_EQ(found.info.monitor_base, kBase);
+  EXPECT_EQ(found.info.status_offset, kBase);
   EXPECT_EQ(find_partition(found.info, "beta"), 1u);
   EXPECT_THROW(static_cast<void>(find_partition(found.info, "gamma")), UserError);
 }
@@ -230,100 +263,6 @@ TEST_F(MachineTest, RunDirectoryLeavesNothing) {
     base::write_file(run.choose_ram(4096), "memory");
   }
   EXPECT_FALSE(std::filesystem::exists(path));
-}
-
-system::System example_system() {
-  system::System system;
-  system.name = "two";
-  system.machine.memory = 512u << 20;
-  system.machine.cpus = 2;
-  system.machine.cpu_model = "pentium3";
-  system::Partition& alpha = system.partitions.emplace_back();
-  alpha.name = "alpha";
-  alpha.devices.push_back({"e1000", {}});
-  alpha.network.emplace();
-  alpha.network->forwards = {"tcp:2222:22"};
-  alpha.disk.emplace();
-  alpha.disk->read_only = true;
-  return system;
-}
-
-TEST(QemuArguments, DescribeTheMachine) {
-  const auto arguments = qemu_arguments(
-      example_system(),
-      {.image = "/i/image.elf", .ram = "/r/ram", .directory = "/run", .disk = "/d,isk.img"},
-      {7, -1, 9, -1});
-  for (const char* expected :
-       {"tcg,thread=multi", "2,sockets=2,cores=1,threads=1", "512M", "hpet.msi=on", "/i/image.elf",
-        "memory-backend-file,id=ram,size=512M,mem-path=/r/ram,share=on", "socket,id=com1,fd=7",
-        "isa-serial,index=0,irq=4,chardev=com1", "socket,id=com3,fd=9",
-        "isa-serial,index=2,irq=5,chardev=com3", "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22",
-        "e1000,netdev=net0,addr=3", "if=none,id=disk0,file=/d,,isk.img,format=raw,snapshot=on",
-        "ich9-ahci,id=ahci0,addr=4", "ide-hd,drive=disk0,bus=ahci0.0"}) {
-    EXPECT_THAT(arguments, Contains(expected));
-  }
-  EXPECT_THAT(arguments, Not(Contains(HasSubstr("com2"))));
-}
-
-TEST(QemuVersion, IsReadAndCompared) {
-  EXPECT_EQ(parse_qemu_version("QEMU emulator version 7.2.22 (Debian 1:7.2)\nC"), std::pair(7, 2));
-  EXPECT_EQ(parse_qemu_version("QEMU emulator version 10.0"), std::pair(10, 0));
-  EXPECT_EQ(parse_qemu_version("no such thing"), std::nullopt);
-  EXPECT_EQ(parse_qemu_version("version x.y"), std::nullopt);
-}
-
-// Puts a qemu-system-i386 of our own first in PATH.
-class FakeQemu : public testing::Test {
- protected:
-  void provide(const std::string& script) {
-    const auto program = directory_.path() / "qemu-system-i386";
-    base::write_file(program, script);
-    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  }
-  void SetUp() override {
-    path_ = std::getenv("PATH");
-    setenv("PATH", (directory_.path().string() + ":/nonexistent").c_str(), 1);
-  }
-  void TearDown() override { setenv("PATH", path_.c_str(), 1); }
-
-  base::TemporaryDirectory directory_{std::filesystem::temp_directory_path(), "mezzo-test"};
-  std::string path_;
-};
-
-TEST_F(FakeQemu, MissingOrTooOldIsAnErrorWithARemedy) {
-  const auto expect_error = [](const char* text) {
-    try {
-      static_cast<void>(find_qemu());
-      ADD_FAILURE() << "was accepted";
-    } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), HasSubstr(text));
-      EXPECT_THAT(error.remedy(), HasSubstr("apt-get install qemu-system-x86"));
-    }
-  };
-  expect_error("not in PATH");
-  provide("#!/bin/sh\necho 'QEMU emulator version 6.2.0'\n");
-  expect_error("version 6.2, which is too old");
-  provide("#!/bin/sh\nexit 1\n");
-  expect_error("does not work");
-  provide("#!/bin/sh\necho 'QEMU emulator version 8.1.2 (Distribution)'\n");
-  EXPECT_EQ(find_qemu().text, "8.1.2 (Distribution)");
-}
-
-TEST_F(FakeQemu, IsGoneAfterwards) {
-  provide("#!/bin/sh\ntrap '' TERM\nwhile :; do /bin/sleep 1; done\n");
-  const auto log = directory_.path() / "log";
-  const auto fd_is_ready = [](int fd) {
-    pollfd entry = {.fd = fd, .events = POLLIN, .revents = 0};
-    return poll(&entry, 1, 0) == 1;
-  };
-  int fd = -1;
-  {
-    const Qemu qemu({"qemu-system-i386"}, log);
-    EXPECT_FALSE(fd_is_ready(qemu.fd()));
-    fd = dup(qemu.fd());
-  }
-  EXPECT_TRUE(fd_is_ready(fd)) << "the process lives, although it was to be killed";
-  close(fd);
 }
 
 nlohmann::json schema() {
@@ -397,21 +336,43 @@ TEST_F(MachineTest, TablesNameWhatTheyCount) {
   EXPECT_THAT(partition_table(*seen), HasSubstr("triple_fault"));
   EXPECT_THAT(partition_table(*seen), HasSubstr("4294967297  write_cr3"));
   EXPECT_THAT(trace_table(*seen, 3), HasSubstr("CPU 1: 300 exits recorded, the last 3"));
-  EXPECT_THAT(trace_table(*seen, 3), HasSubstr("read_cr2          eip c0001234  value 00000005"));
+  EXPECT_THAT(trace_table(*seen, 3), HasSubstr("read_cr2          pc c0001234  value 00000005"));
 }
 
 TEST(Names, AreTotalAndDistinct) {
-  std::vector<std::string_view> seen;
-  for (std::uint32_t cause = 0; cause < status::kExitCauses; ++cause) {
-    const auto name = name_of(static_cast<status::ExitCause>(cause));
-    EXPECT_THAT(seen, Not(Contains(name)));
-    seen.push_back(name);
+  for (const auto architecture : {plan::Architecture::Ia32, plan::Architecture::Armv7}) {
+    std::vector<std::string_view> seen;
+    for (std::uint32_t cause = 0; cause < exit_causes_of(architecture); ++cause) {
+      const auto name = name_of_cause(architecture, cause);
+      EXPECT_THAT(seen, Not(Contains(name)));
+      seen.push_back(name);
+    }
+    EXPECT_EQ(name_of_cause(architecture, exit_causes_of(architecture)), "unknown");
   }
-  EXPECT_EQ(name_of(status::ExitCause::MonitorFault), "monitor_fault");
+  EXPECT_EQ(name_of_cause(plan::Architecture::Ia32,
+                          static_cast<std::uint32_t>(status::ExitCause::MonitorFault)),
+            "monitor_fault");
+  EXPECT_EQ(name_of_cause(plan::Architecture::Armv7,
+                          static_cast<std::uint32_t>(status::Armv7Exit::Hypercall)),
+            "hypercall");
   EXPECT_EQ(name_of(status::StopReason::MachineCheck), "machine_check");
   EXPECT_EQ(name_of(status::StopReason::Halted), "halted");
   EXPECT_EQ(name_of(status::State::Restarting), "restarting");
   EXPECT_EQ(name_of(static_cast<status::State>(99)), "unknown");
+}
+
+TEST(Names, SayWhatIsNotSupported) {
+  const auto words = [](auto what) {
+    return words_for_unsupported(static_cast<std::uint32_t>(what));
+  };
+  EXPECT_EQ(words(ia32::Unsupported::Pae), "PAE");
+  EXPECT_EQ(words(ia32::Unsupported::LongMode), "long mode");
+  EXPECT_THAT(words(ia32::Unsupported::LargeGdt), HasSubstr("GDT"));
+  EXPECT_THAT(words(armv7::Unsupported::ThumbKernel), HasSubstr("Thumb"));
+  EXPECT_THAT(words(armv7::Unsupported::BigEndianEntry), HasSubstr("big-endian"));
+  EXPECT_THAT(words(armv7::Unsupported::PatchTableFull), HasSubstr("replaced"));
+  EXPECT_THAT(words(armv7::Unsupported::FastInterrupt), HasSubstr("FIQ"));
+  EXPECT_EQ(words(99), "");
 }
 
 }  // namespace

@@ -166,6 +166,36 @@ INSTANTIATE_TEST_SUITE_P(
              "overlaps 0x100000-0x101fff of a", kFirst + kMemory}),
     [](const auto& info) { return info.param.name; });
 
+// Likewise on Arm, the board being named on line 4; each partition has a priority.
+std::string on_board(std::string_view board, std::initializer_list<std::pair<int, int>> cpus) {
+  std::string text =
+      fmt::format("[machine]\nmemory = \"512 MiB\"\ncpus = 1\nboard = \"{}\"\n", board);
+  char name = 'a';
+  for (const auto& [cpu, priority] : cpus) {
+    text += partition_text(std::string(1, name++), cpu, "\"16 MiB\"",
+                           fmt::format("priority = {}", priority));
+  }
+  return text;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    SharedProcessors, Contradiction,
+    testing::Values(
+        Case{"Priority", on_board("vexpress-a9", {{0, 1}, {0, 1}}),
+             "processor 0 has two owners of priority 1: b and a (line 7)", kFirst + kLines + kCpu},
+        Case{"Cubieboard", on_board("cubieboard", {{0, 0}, {0, 1}}),
+             "a processor of board cubieboard cannot be shared", kFirst + kLines + kCpu},
+        Case{"TooMany", on_board("vexpress-a9", {{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 4}}),
+             "4 partitions share the processor of another one; there is room for 3",
+             kFirst + 4 * kLines + kCpu}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(SharedProcessors, FourPartitionsOnOneAreFine) {
+  const Diagnostics found =
+      check(parsed(on_board("vexpress-a9", {{0, 0}, {0, 1}, {0, 2}, {0, 3}})));
+  EXPECT_EQ(find(found, "share"), nullptr) << all(found);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Owners, Contradiction,
     testing::Values(

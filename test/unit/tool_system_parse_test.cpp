@@ -56,7 +56,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"DiskBoth",
                 "[machine]\nmemory = 4\n[[partition]]\ndisk = { debian = \"bookworm\", file = "
                 "\"b\" }\n",
-                "either a file or a Debian root", 4, 8},
+                "either a file, a Debian root file system, or empty", 4, 8},
+        Mistake{"DiskOfNothing", "[machine]\nmemory = 4\n[[partition]]\ndisk = {}\n",
+                "either a file, a Debian root file system, or empty", 4, 8},
+        Mistake{"EmptyDiskToKeep",
+                "[machine]\nmemory = 4\n[[partition]]\ndisk = { size = 4096, read_only = false }\n",
+                "keeps nothing", 4, 35},
+        Mistake{"DebianOnArm",
+                "[machine]\nboard = \"vexpress-a9\"\nmemory = 4\n[[partition]]\n"
+                "disk = { debian = \"bookworm\" }\n",
+                "'debian' has no meaning on board vexpress-a9", 5, 19},
         Mistake{"LinkWithOneEnd", "[machine]\nmemory = 4\n[[link]]\nends = [{}]\n",
                 "a link has two ends", 4, 8},
         Mistake{"LinkToNobody",
@@ -220,6 +229,17 @@ TEST(ParseSystem, TakesADiskWithDebian) {
   EXPECT_TRUE(a.disk->read_only) << "the cached image stays as it was made";
   EXPECT_EQ(a.disk->packages, std::vector<std::string>{"less"});
   EXPECT_EQ(a.disk->size, 1U << 30);
+}
+
+TEST(ParseSystem, TakesAnEmptyDisk) {
+  const auto system = parse_system(test::system_text(test::partition_text(
+                                       "a", 0, "\"128 MiB\"", "disk = { size = \"64 MiB\" }")),
+                                   "a.toml");
+  ASSERT_TRUE(system.has_value()) << all(system.error());
+  const Partition& a = system->partitions.at(0);
+  EXPECT_TRUE(a.disk->file.empty() && !a.disk->debian);
+  EXPECT_EQ(a.disk->size, 64U << 20);
+  EXPECT_TRUE(a.disk->read_only) << "all runs share one image";
 }
 
 TEST(ParseSystem, TakesAsManyProcessorsAsPartitionsNeed) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "image/compile.hpp"
 #include "loader/bytes.hpp"
 #include "system/artifact.hpp"
 #include "system/diagnostic.hpp"
@@ -182,6 +183,24 @@ inline system::Artifacts make_artifacts(const system::System& system, const Byte
     artifacts.push_back(std::move(entry));
   }
   return artifacts;
+}
+
+// The load of a partition that the report calls `what`, or null.
+inline const plan::Load* find_load(const image::CompiledImage& image, std::size_t partition,
+                                   std::string_view what) {
+  const image::PartitionReport& report = image.partitions[partition];
+  for (std::size_t i = 0; i < report.loads.size(); ++i) {
+    if (report.loads[i].what == what) {
+      return &image.plan.loads[image.plan.partitions[partition].first_load + i];
+    }
+  }
+  return nullptr;
+}
+
+// Its bytes in the image's store.
+inline std::span<const std::uint8_t> stored(const image::CompiledImage& image,
+                                            const plan::Load& load) {
+  return std::span(image.store).subspan(load.store_offset, load.file_size);
 }
 
 // The diagnostic whose text contains `words`, or null.

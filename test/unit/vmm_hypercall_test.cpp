@@ -38,10 +38,10 @@ struct Hypercall : testing::Test {
     row.cpu = 3;
     row.first_piece = 1;
     row.piece_count = 3;
-    plan->pieces[0] = {0x40000000, 0x10000000};  // somebody else's
-    plan->pieces[1] = {0x10000, 0x10000};
-    plan->pieces[2] = {0x10000000, 0x2000000};
-    plan->pieces[3] = {0x20000000, 0x1000000};
+    plan->pieces[0] = {0x40000000, 0x10000000, 0x40000000};  // somebody else's
+    plan->pieces[1] = {0x10000, 0x10000, 0x10000};
+    plan->pieces[2] = {0x10000000, 0x2000000, 0x10000000};
+    plan->pieces[3] = {0x20000000, 0x1000000, 0x20000000};
     guest.frame.ebx = guest.frame.ecx = guest.frame.edx = 0x55555555;
   }
   Verdict call(std::uint32_t number) {

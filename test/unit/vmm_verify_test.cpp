@@ -31,7 +31,8 @@ struct Image {
 
   void seal() { plan.crc32 = checksum(plan); }
   [[nodiscard]] PlanCheck check(std::uint32_t cpus = 2) const {
-    for (const PlanCheck& part : {verify_header(plan), verify_memory(plan, kRam)}) {
+    for (const PlanCheck& part :
+         {verify_header(plan, plan::Architecture::Ia32), verify_memory(plan, kRam)}) {
       if (!part.good()) return part;
     }
     const PlanCheck copies = verify_store(plan, store.data());
@@ -61,9 +62,9 @@ Image good_image() {
   p.partition_count = 2;
   p.piece_count = 3;
   p.load_count = 3;
-  p.pieces[0] = {0, 0x90000};
-  p.pieces[1] = {kMiB, 255 * kMiB};
-  p.pieces[2] = {256 * kMiB, 128 * kMiB};
+  p.pieces[0] = {0, 0x90000, 0};
+  p.pieces[1] = {kMiB, 255 * kMiB, kMiB};
+  p.pieces[2] = {256 * kMiB, 128 * kMiB, 256 * kMiB};
   p.loads[0] = load_of(image, 0x10000, "boot parameters", 4096);
   p.loads[1] = load_of(image, kMiB, "a kernel", 8);
   p.loads[2] = load_of(image, 384 * kMiB - 8, "another ", 8);
@@ -79,6 +80,7 @@ Image good_image() {
   p.partitions[1].first_load = 2, p.partitions[1].load_count = 1;
   p.partitions[1].entry = 256 * kMiB;
   p.monitor_base = 511 * kMiB;
+  p.monitor_size = plan::kMonitorSize;
   p.store_base = 500 * kMiB;
   p.store_size = static_cast<std::uint32_t>(image.store.size());
   image.seal();
@@ -122,16 +124,20 @@ TEST(VerifyPlan, EveryFlippedBitIsFound) {
   auto* bytes = reinterpret_cast<unsigned char*>(damaged.get());
   for (std::size_t n = 0; n < sizeof(plan::Plan); ++n) {
     bytes[n] ^= 0x10;
-    EXPECT_FALSE(verify_header(*damaged).good()) << n;
+    EXPECT_FALSE(verify_header(*damaged, plan::Architecture::Ia32).good()) << n;
     bytes[n] ^= 0x10;
   }
-  EXPECT_TRUE(verify_header(*damaged).good());
+  EXPECT_TRUE(verify_header(*damaged, plan::Architecture::Ia32).good());
 }
 
 TEST(VerifyPlan, HeaderFieldsAreNamed) {
   expect(after([](Image& i) { i.plan.magic ^= 1; }), PlanError::BadMagic);
   expect(after([](Image& i) { ++i.plan.version; }), PlanError::BadVersion);
   expect(after([](Image& i) { i.plan.size += 4; }), PlanError::BadSize);
+  // Each monitor takes what it takes, whatever the plan keeps free for it.
+  for (const std::uint32_t size : {0u, plan::kMonitorSize - 4096, plan::kArmv7MonitorSize}) {
+    expect(after([&](Image& i) { i.plan.monitor_size = size; }), PlanError::BadMonitorSize);
+  }
   Image image = good_image();
   image.plan.crc32 ^= 1;
   expect(image.check(), PlanError::BadChecksum);
@@ -189,30 +195,32 @@ TEST(VerifyPlan, PiecesAreWholePages) {
 
 TEST(VerifyPlan, PiecesAreRam) {
   expect(after([](Image& i) { i.plan.pieces[0].size = 0xa0000; }), PlanError::PieceNotRam, 0);
-  expect(after([](Image& i) { i.plan.pieces[2].base = 512 * kMiB; }), PlanError::PieceNotRam, 2);
+  expect(after([](Image& i) { i.plan.pieces[2].base = i.plan.pieces[2].guest_base = 512 * kMiB; }),
+         PlanError::PieceNotRam, 2);
   expect(after([](Image& i) { i.plan.pieces[2].size = 0xfffff000; }), PlanError::PieceNotRam, 2);
 }
 
 // The last page of a 32-bit address space and the first one are not neighbours.
 TEST(VerifyPlan, PiecesDoNotWrapAt4GiB) {
   Image image = good_image();
-  image.plan.pieces[2] = {0xfffff000, 0x2000};
+  image.plan.pieces[2] = {0xfffff000, 0x2000, 0xfffff000};
   const std::array ram = {MemoryRange{0, 1ull << 33}};
   expect(verify_memory(image.plan, ram), PlanError::PieceNotRam, 2);
-  image.plan.pieces[2] = {0xfffff000, 0x1000};
+  image.plan.pieces[2] = {0xfffff000, 0x1000, 0xfffff000};
   expect(verify_memory(image.plan, ram), PlanError::None);
 }
 
 TEST(VerifyPlan, NobodysMemoryIsAnothers) {
-  expect(after([](Image& i) { i.plan.pieces[2].base = 256 * kMiB - 4096; }),
+  expect(after([](Image& i) { i.plan.pieces[2] = {256 * kMiB - 4096, kMiB, 256 * kMiB - 4096}; }),
          PlanError::PiecesOverlap, 2);
-  expect(after([](Image& i) { i.plan.pieces[2] = {511 * kMiB, 4096}; }), PlanError::PiecesOverlap,
-         2);
-  expect(after([](Image& i) { i.plan.pieces[2] = {512 * kMiB - 4096, 4096}; }),
+  expect(after([](Image& i) { i.plan.pieces[2].guest_base += 4096; }), PlanError::PieceMoved, 2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {511 * kMiB, 4096, 511 * kMiB}; }),
          PlanError::PiecesOverlap, 2);
-  expect(after([](Image& i) { i.plan.pieces[2] = {500 * kMiB, 4096}; }), PlanError::PiecesOverlap,
-         2);
-  expect(after([](Image& i) { i.plan.pieces[2] = {256 * kMiB, 245 * kMiB}; }),
+  expect(after([](Image& i) { i.plan.pieces[2] = {512 * kMiB - 4096, 4096, 512 * kMiB - 4096}; }),
+         PlanError::PiecesOverlap, 2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {500 * kMiB, 4096, 500 * kMiB}; }),
+         PlanError::PiecesOverlap, 2);
+  expect(after([](Image& i) { i.plan.pieces[2] = {256 * kMiB, 245 * kMiB, 256 * kMiB}; }),
          PlanError::PiecesOverlap, 2);
 }
 
@@ -260,6 +268,16 @@ TEST(VerifyPlan, CpusExistAndHaveOnePartition) {
   expect(after([](Image& i) { i.plan.partitions[0].cpu = ~0u; }), PlanError::NoSuchCpu, 0);
 }
 
+TEST(VerifyPlan, ACpuOfArmv7HasOnePartitionOfEachPriority) {
+  Image image = good_image();
+  image.plan.architecture = plan::Architecture::Armv7;
+  image.plan.partitions[1].cpu = 0;
+  image.plan.partitions[1].armv7.priority = 0;
+  expect(verify_partitions(image.plan, 2), PlanError::CpuTwice, 1);
+  image.plan.partitions[1].armv7.priority = 1;
+  expect(verify_partitions(image.plan, 2), PlanError::None);
+}
+
 TEST(VerifyPlan, GuestsStartInTheirOwnMemory) {
   for (const std::uint32_t entry : {0x90000u, 511 * kMiB, 0xffffffffu, 384 * kMiB}) {
     expect(after([&](Image& i) { i.plan.partitions[1].entry = entry; }),
@@ -277,9 +295,44 @@ TEST(VerifyPlan, TheClockFieldLiesInItsPartition) {
          PlanError::None);
 }
 
+// The monitor writes there itself.
+TEST(VerifyPlan, SilencedRegistersAreInADeviceThatTheirPartitionHas) {
+  const auto with = [](const plan::Silence& row) {
+    return after([&row](Image& i) {
+      plan::Plan& p = i.plan;
+      p.board.ram_base = 0, p.board.ram_size = 512 * kMiB;
+      p.window_count = 4;
+      p.windows[0] = {0xa0000000, 0xa0000000, 0x1000, plan::WindowKind::Direct};
+      p.windows[1] = {0xa0001000, 0xa0001000, 0x2000, plan::WindowKind::Direct};
+      p.windows[2] = {0xa0003000, 0xa0003000, 0x1000, plan::WindowKind::Distributor};
+      p.windows[3] = {0xb0000000, 256 * kMiB, 0x1000, plan::WindowKind::Direct};
+      p.partitions[0].window_count = 1;
+      p.partitions[1].first_window = 1, p.partitions[1].window_count = 3;
+      p.silence_count = 2;
+      p.silences[0] = {0, 0xa0000ffc, 0, 0};
+      p.silences[1] = row;
+    });
+  };
+  for (const std::uint32_t address : {0xa0001000u, 0xa0002ffcu}) {
+    expect(with({1, address, ~0u, 1}), PlanError::None);
+  }
+  // Unaligned; the other partition's; a filtered chip; nobody's; memory, as a window or not.
+  for (const std::uint32_t address :
+       {0xa0001002u, 0xa0002fffu, 0xa0000000u, 0xa0000ffcu, 0xa0003000u, 0xb0000000u, 0u,
+        0xfffffffcu, 256 * kMiB, 511 * kMiB}) {
+    expect(with({1, address, 0, 0}), PlanError::SilenceOutsideDevices, 1);
+  }
+  // Partitions that do not exist.
+  for (const std::uint32_t partition : {2u, plan::kMaxPartitions, ~0u}) {
+    expect(with({partition, 0xa0001000, 0, 0}), PlanError::SilenceOutsideDevices, 1);
+  }
+  expect(after([](Image& i) { i.plan.silence_count = plan::kMaxSilences + 1; }),
+         PlanError::BadCounts);
+}
+
 TEST(VerifyPlan, EveryErrorHasItsOwnWords) {
   std::set<std::string> words;
-  for (std::uint32_t n = 0; n <= static_cast<std::uint32_t>(PlanError::FieldOutsidePartition);
+  for (std::uint32_t n = 0; n <= static_cast<std::uint32_t>(PlanError::SilenceOutsideDevices);
        ++n) {
     EXPECT_TRUE(words.insert(describe(static_cast<PlanError>(n))).second) << n;
   }

@@ -1,0 +1,494 @@
+// Every stub, executed by an emulator that knows nothing of Mezzo, against the monitor's emulation
+// of the same word: what it does, where it must not go on, and that it can be left before any of
+// its instructions.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "abi/plan.hpp"
+#include "support/armv7_stub_bench.hpp"
+
+namespace mezzo::armv7 {
+namespace {
+
+using test::Armv7Emulator;
+using test::Armv7Guest;
+using test::StubBench;
+using test::StubCase;
+using Stop = Armv7Emulator::Stop;
+
+constexpr std::uint32_t kAl = 14;
+// Instructions, by their fields.
+constexpr std::uint32_t cps(bool enable, std::uint32_t aif) {
+  return 0xf1080000 | (enable ? 0 : 1u << 18) | aif << 6;
+}
+constexpr std::uint32_t mrs(std::uint32_t rd, std::uint32_t condition = kAl) {
+  return condition << 28 | 0x010f0000 | rd << 12;
+}
+constexpr std::uint32_t msr(std::uint32_t rn, std::uint32_t condition = kAl) {
+  return condition << 28 | 0x0121f000 | rn;
+}
+constexpr std::uint32_t mrs_spsr(std::uint32_t rd, std::uint32_t condition = kAl) {
+  return condition << 28 | 0x014f0000 | rd << 12;
+}
+constexpr std::uint32_t msr_spsr(std::uint32_t rn, std::uint32_t condition = kAl) {
+  return condition << 28 | 0x016ff000 | rn;
+}
+constexpr std::uint32_t store_user_bank(std::uint32_t rn, std::uint32_t condition = kAl) {
+  return condition << 28 | 0x09406000 | rn << 16;
+}
+constexpr std::uint32_t kWriteThread = 0xee0d0f70, kWriteFpexc = 0xeee80a10,
+                        kCleanCode = 0xee070f3b, kInvalidateCode = 0xee070f35;
+constexpr std::uint32_t kComparing[] = {kWriteThread, kWriteFpexc, kCleanCode, kInvalidateCode};
+constexpr bool maintains_code(std::uint32_t word) {
+  return (word & kTransferMask) == kCleanCode || (word & kTransferMask) == kInvalidateCode;
+}
+constexpr bool compares(std::uint32_t word) {
+  return std::ranges::count(kComparing, word & kTransferMask) != 0;
+}
+// Reads and writes of registers that are words of the shared state.
+constexpr std::uint32_t kTransfers[] = {0xee1d0f90, 0xee130f10, 0xee030f10, 0xee110f10, 0xee150f10,
+                                        0xee150f30, 0xee160f10, 0xee160f50, 0xee100f30, 0xee100f10,
+                                        0xee120f10, 0xee020f10, 0xeef80a10};
+
+constexpr std::uint32_t kUsable[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14};
+
+// All words that have a stub wherever they are; what is said of TPIDRURO and FPEXC by their writes
+// is another thing.
+std::vector<std::uint32_t> words_with_stubs() {
+  std::vector<std::uint32_t> words;
+  for (std::uint32_t aif = 1; aif < 8; ++aif) {
+    words.push_back(cps(true, aif));
+    words.push_back(cps(false, aif));
+  }
+  for (const std::uint32_t r : kUsable) {
+    for (const std::uint32_t condition : {kAl, 0u, 5u, 9u, 12u}) {
+      words.push_back(mrs(r, condition));
+      words.push_back(msr(r, condition));
+      words.push_back(mrs_spsr(r, condition));
+      words.push_back(msr_spsr(r, condition));
+      words.push_back(store_user_bank(r, condition));
+    }
+    for (const std::uint32_t transfer : kTransfers) words.push_back(transfer | r << 12);
+    for (const std::uint32_t write : kComparing) words.push_back(write | r << 12);
+  }
+  return words;
+}
+
+// Where kernels and their modules are, and both ends of what stubs reach: some pages each, but for
+// their last word.
+std::vector<std::uint32_t> sites(std::size_t count) {
+  constexpr std::uint32_t kBytes = 3 * mem::kPageSize - 4;
+  constexpr std::uint32_t kPages[] = {0xbe000000, 0xbf000000, 0xbf7fe000, 0xbfdfd000, 0xc0208000,
+                                      0xc0300000, 0xc0a34000, 0xc15fd000, 0xc1bfd000};
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t offset = kBytes - 4; offset < kBytes && all.size() < count; offset -= 4) {
+    for (const std::uint32_t page : kPages) all.push_back(page + offset);
+  }
+  return all;
+}
+
+// The register that a word names as its operand.
+std::uint32_t operand_of(std::uint32_t word) {
+  const Instruction i = decode(word);
+  return i.op == Op::MsrCpsr || i.op == Op::MsrSpsr ? i.rm
+         : i.op == Op::StoreMultipleUser            ? i.rn
+                                                    : i.rt;
+}
+
+// Operands with which the stub goes on.
+void prepare(StubCase& test, std::uint32_t word) {
+  const Instruction i = decode(word);
+  std::uint32_t& operand = test.frame().r[operand_of(word)];
+  if (i.op == Op::StoreMultipleUser) operand = Armv7Guest::kData + 8 + operand % 0x1ff0 / 4 * 4;
+  if (i.op == Op::MsrSpsr) operand &= ~psr::kReserved;
+  if (i.op == Op::MsrCpsr) operand = (operand & ~0x3fu) | test.guest().vcpu.mode;
+  if (writes_thread(word)) {
+    operand = test.shared().kernels_thread;
+    // Nothing but the monitor's own emulation changes these two.
+    test.guest().machine.thread_ids[1] = operand;
+  }
+  if ((word & kTransferMask) == kWriteFpexc) operand = test.shared().fpexc;
+  if (maintains_code(word)) operand |= 0xc0000000;
+}
+
+struct Oracle : testing::Test {
+  StubBench bench;
+  std::mt19937 random{1};
+
+  std::uint32_t mode() {
+    constexpr std::uint32_t kModes[] = {psr::kSupervisor, psr::kIrq, psr::kAbort, psr::kUndefined,
+                                        psr::kFiq};
+    return kModes[random() % std::size(kModes)];
+  }
+  // The word at `at`, by its stub and by emulation, does the same.
+  void compare(std::uint32_t word, std::uint32_t at) {
+    SCOPED_TRACE(testing::Message() << std::hex << word << " at " << at);
+    StubCase test(bench, random, mode());
+    prepare(test, word);
+    test.load(at);
+    const auto outcome = bench.cpu.run(at + 4);
+    ASSERT_EQ(outcome.stop, Stop::Arrived) << std::hex << outcome.address;
+    if (!maintains_code(word)) ASSERT_EQ(test.execute(word).kind, Verdict::Kind::Skip);
+    if (maintains_code(word)) test.frame().pc += 4;  // nothing else
+    ASSERT_EQ(test.difference(), nullptr);
+  }
+};
+
+TEST_F(Oracle, EveryWordInEverySlot) {
+  const std::vector<std::uint32_t> words = words_with_stubs();
+  const std::vector<std::uint32_t> at = sites(StubRegion::kSlots);
+  std::vector<std::uint32_t> put;
+  // In an order that puts each word at many offsets of a page.
+  while (put.size() < at.size()) {
+    const std::uint32_t word = words[(put.size() * 7 + put.size() / words.size()) % words.size()];
+    if (!bench.patch(word, at[put.size()])) break;
+    put.push_back(word);
+  }
+  ASSERT_GT(put.size(), StubRegion::kSlots / 3);
+  EXPECT_GE(bench.stubs().used() + 2, StubRegion::kSlots * 9 / 10);
+  for (std::size_t n = 0; n < put.size(); ++n) {
+    compare(put[n], at[n]);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(Oracle, WordsThatHaveNoStub) {
+  constexpr std::uint32_t kAt = 0xc0300000;
+  const auto has_stub = [&](std::uint32_t word) { return bench.patch(word, kAt); };
+  for (const std::uint32_t r : {13u, 15u}) {
+    for (const std::uint32_t word :
+         {mrs(r), msr(r), mrs_spsr(r), msr_spsr(r), store_user_bank(r)}) {
+      EXPECT_FALSE(has_stub(word)) << std::hex << word;
+    }
+    for (const std::uint32_t write : kComparing) EXPECT_FALSE(has_stub(write | r << 12));
+    for (const std::uint32_t transfer : kTransfers) EXPECT_FALSE(has_stub(transfer | r << 12));
+  }
+  for (const std::uint32_t word :
+       {0xf1020013u /* CPS mode */, 0xf10e0093u /* CPSID I, mode */, 0xe129f000u /* MSR CPSR_fc */,
+        0xe321f0d3u /* MSR CPSR_c, # */, 0xe169f000u /* MSR SPSR_fc */, 0xe8c06000u /* STMIA ^ */,
+        0xe9400001u /* STMDB {R0}^ */, 0xe320f003u /* WFI */, 0xe1b0f00eu /* MOVS PC, LR */,
+        0xee0d0f90u /* MCR TPIDRPRW */, 0xee070f3au /* MCR DCCMVAC, alone */,
+        0xe9527fffu /* LDMDB R2, {R0-LR}^, alone */, 0x0e1d0f90u /* MRCEQ TPIDRPRW */}) {
+    EXPECT_FALSE(has_stub(word)) << std::hex << word;
+  }
+  EXPECT_EQ(bench.stubs().used(), 0u);
+}
+
+TEST_F(Oracle, EachFastPathCanBeLeftOut) {
+  constexpr std::uint32_t kAt = 0xc0300000;
+  const auto stubs_of = [&](const StubOptions& options) {
+    bench.stubs().reset(bench.code(), HostPhysical{StubBench::kCode}, options);
+    std::set<std::uint32_t> with;
+    for (const std::uint32_t word : words_with_stubs()) {
+      if (bench.patch(word, kAt)) with.insert(word);
+    }
+    return with;
+  };
+  const auto all = stubs_of({});
+  EXPECT_EQ(all.size(), words_with_stubs().size());
+  const auto without_masks = stubs_of({.slow_paths = plan::kFastMasks});
+  EXPECT_FALSE(without_masks.contains(cps(false, 2)));
+  EXPECT_FALSE(without_masks.contains(mrs_spsr(3)));
+  EXPECT_TRUE(without_masks.contains(0xee1d0f90));
+  const auto without_threads = stubs_of({.slow_paths = plan::kFastThreadId});
+  EXPECT_FALSE(without_threads.contains(0xee1d0f90));
+  EXPECT_FALSE(without_threads.contains(kWriteFpexc));
+  EXPECT_TRUE(without_threads.contains(cps(false, 2)));
+  const auto without_domains = stubs_of({.slow_paths = plan::kFastDomainAccess});
+  EXPECT_FALSE(without_domains.contains(0xee030f10));
+  EXPECT_FALSE(without_domains.contains(0xee020f10));
+  const auto strict = stubs_of({.lazy_domains = false});
+  EXPECT_FALSE(strict.contains(0xee030f10));
+  EXPECT_FALSE(strict.contains(0xee130f10));
+  EXPECT_TRUE(strict.contains(0xee020f10));
+  EXPECT_FALSE(stubs_of({.slow_paths = plan::kFastReturn}).contains(kWriteThread));
+}
+
+// ---- where a stub must not go on ----
+
+struct Exits : Oracle {
+  static constexpr std::uint32_t kFirst = 0xc0300000;
+
+  // Those that are executed always, one after the other from kFirst on.
+  std::vector<std::uint32_t> patched_words() {
+    std::vector<std::uint32_t> words;
+    for (const std::uint32_t word : words_with_stubs()) {
+      if (decode(word).condition != kAl) continue;
+      EXPECT_TRUE(bench.patch(word, kFirst + 4 * static_cast<std::uint32_t>(words.size())));
+      words.push_back(word);
+    }
+    return words;
+  }
+  // The word's stub exits, in a way that the monitor takes for an exit of the word's, and the frame
+  // is rolled back to where the word was.
+  void expect_exit(StubCase& test, std::uint32_t word, std::uint32_t at) {
+    SCOPED_TRACE(testing::Message() << std::hex << word << " at " << at);
+    test.load(at);
+    const auto outcome = bench.cpu.run(at + 4);
+    ASSERT_EQ(outcome.stop, Stop::Fault);
+    const bool rang = Stubs::contains(outcome.address) ||
+                      outcome.address - StubRegion::kAlarm < StubRegion::kRegion;
+    EXPECT_TRUE(rang) << std::hex << outcome.address;
+    Frame frame = bench.cpu.get();
+    EXPECT_EQ(bench.stubs().roll_back(frame, bench.shared()), word);
+    bench.cpu.set(frame);
+    EXPECT_EQ(test.difference(), nullptr);
+  }
+};
+
+TEST_F(Exits, AWaitingInterruptStopsWhatMayAllowIt) {
+  const std::vector<std::uint32_t> words = patched_words();
+  for (std::size_t n = 0; n < words.size(); ++n) {
+    const std::uint32_t word = words[n], at = kFirst + 4 * static_cast<std::uint32_t>(n);
+    const Instruction i = decode(word);
+    const bool enables =
+        (i.op == Op::Cps && i.interrupts == Interrupts::Enable) || i.op == Op::MsrCpsr;
+    StubCase test(bench, random, psr::kSupervisor);
+    prepare(test, word);
+    test.shared().doorbell = StubRegion::kAlarm;
+    if (enables) {
+      expect_exit(test, word, at);
+    } else {
+      test.load(at);
+      EXPECT_EQ(bench.cpu.run(at + 4).stop, Stop::Arrived) << std::hex << word;
+    }
+  }
+}
+
+TEST_F(Exits, AnotherModeOrStateStopsMsr) {
+  constexpr std::uint32_t kAt = 0xbf123450;
+  ASSERT_TRUE(bench.patch(msr(3), kAt));
+  for (const std::uint32_t doorbell : {StubRegion::kDoorbell, StubRegion::kAlarm}) {
+    for (std::uint32_t low = 0; low < 256; ++low) {
+      StubCase test(bench, random, psr::kSupervisor);
+      test.frame().r[3] = (test.any() & ~0xffu) | low;
+      test.shared().doorbell = doorbell;
+      if (doorbell == StubRegion::kAlarm || (low & 0x3f) != psr::kSupervisor) {
+        expect_exit(test, msr(3), kAt);
+        continue;
+      }
+      test.load(kAt);
+      ASSERT_EQ(bench.cpu.run(kAt + 4).stop, Stop::Arrived);
+      (void)test.execute(msr(3));
+      EXPECT_EQ(test.difference(), nullptr);
+    }
+  }
+}
+
+TEST_F(Exits, AnotherValueStopsWritesThatCompare) {
+  const std::vector<std::uint32_t> words = patched_words();
+  for (std::size_t n = 0; n < words.size(); ++n) {
+    const std::uint32_t word = words[n], at = kFirst + 4 * static_cast<std::uint32_t>(n);
+    if (!compares(word)) continue;
+    for (std::uint32_t bit = maintains_code(word) ? 30 : 0; bit < 32; ++bit) {
+      StubCase test(bench, random, psr::kSupervisor);
+      prepare(test, word);
+      test.frame().r[operand_of(word)] ^= 1u << bit;
+      expect_exit(test, word, at);
+    }
+  }
+}
+
+TEST_F(Exits, AConditionThatFailsSkipsTheStub) {
+  constexpr std::uint32_t kAt = 0xc0300000;
+  for (std::uint32_t condition = 0; condition < 14; ++condition) {
+    ASSERT_TRUE(bench.patch(msr(3, condition), kAt + 8 * condition));
+    bench.text(kAt + 8 * condition + 4) = 0xe1a00000;
+  }
+  for (std::uint32_t condition = 0; condition < 14; ++condition) {
+    for (std::uint32_t flags = 0; flags < 16; ++flags) {
+      StubCase test(bench, random, psr::kSupervisor);
+      test.frame().cpsr = flags << 28 | psr::kUser;
+      test.frame().r[3] = psr::kIrq;  // the stub cannot do it
+      test.load(kAt + 8 * condition);
+      const bool passed = condition_passed(static_cast<std::uint8_t>(condition), flags << 28);
+      const auto outcome = bench.cpu.run(kAt + 8 * condition + 4);
+      EXPECT_EQ(outcome.stop, passed ? Stop::Fault : Stop::Arrived);
+      if (!passed) EXPECT_EQ(outcome.steps, 1u);
+    }
+  }
+}
+
+// ---- leaving in the middle ----
+
+struct RollBack : Oracle {
+  // Leaves the stub before each of its instructions: the monitor goes back, others use the borrowed
+  // places meanwhile, and the word executed again ends as if nothing had been.
+  void interrupt_everywhere(StubCase& test, std::uint32_t word, std::uint32_t at) {
+    SCOPED_TRACE(testing::Message() << std::hex << word << " at " << at);
+    test.load(at);
+    const unsigned length = bench.cpu.run(at + 4).steps;
+    const Frame end = bench.cpu.get();
+    ASSERT_EQ(end.pc, at + 4);
+    const SharedState shared_end = bench.shared();
+    for (unsigned steps = 1; steps < length; ++steps) {
+      test.load(at);
+      ASSERT_EQ(bench.cpu.run(at + 4, steps).stop, Stop::TooLong);
+      Frame frame = bench.cpu.get();
+      const auto rolled = bench.stubs().roll_back(frame, bench.shared());
+      ASSERT_EQ(rolled, word) << steps;
+      for (unsigned n = 0; n < 15; ++n) {
+        const bool written = frame.r[n] == end.r[n];
+        EXPECT_TRUE(written || frame.r[n] == test.frame().r[n] || is_destination(word, n))
+            << "r" << n << " after " << steps;
+      }
+      EXPECT_EQ(frame.pc, at);
+      EXPECT_EQ(frame.cpsr, test.frame().cpsr);
+      bench.shared().saved = {test.any(), test.any()};
+      bench.cpu.set(frame);
+      ASSERT_EQ(bench.cpu.run(at + 4).stop, Stop::Arrived);
+      const Frame again = bench.cpu.get();
+      EXPECT_EQ(std::memcmp(&again, &end, sizeof end), 0) << "after " << steps;
+      SharedState shared = bench.shared();
+      shared.saved = shared_end.saved;
+      EXPECT_EQ(std::memcmp(&shared, &shared_end, sizeof shared), 0) << "after " << steps;
+    }
+  }
+  static bool is_destination(std::uint32_t word, unsigned n) {
+    const Instruction i = decode(word);
+    return i.op == Op::MrsCpsr && i.rd == n;
+  }
+};
+
+TEST_F(RollBack, BeforeEachInstructionOfEachStub) {
+  std::vector<std::uint32_t> words;
+  for (int round = 0; round < 3; ++round) {
+    std::ranges::copy_if(words_with_stubs(), std::back_inserter(words),
+                         [](std::uint32_t word) { return decode(word).condition == kAl; });
+  }
+  const auto at = sites(words.size());
+  for (std::size_t n = 0; n < words.size(); ++n) ASSERT_TRUE(bench.patch(words[n], at[n]));
+  for (std::size_t n = 0; n < words.size(); ++n) {
+    StubCase test(bench, random, mode());
+    prepare(test, words[n]);
+    interrupt_everywhere(test, words[n], at[n]);
+    if (HasFailure()) return;
+  }
+}
+
+// ---- words that mean something among others ----
+
+struct Among : RollBack {
+  static constexpr std::uint32_t kPage = 0xc0300000;
+  std::array<std::uint32_t, 1024> page{};
+
+  Among() { page.fill(0xe1a00000); }
+  // The page's words, patched as the monitor does.
+  void patch_page() {
+    bench.stubs().look_at(page, GuestVirtual{kPage});
+    for (std::uint32_t n = 0; n < page.size(); ++n) {
+      const bool asked = is_sensitive(page[n]) || Stubs::is_candidate(page[n]);
+      const Choice choice =
+          asked ? bench.stubs().choose(page[n], GuestVirtual{kPage + 4 * n}) : Choice{};
+      bench.text(kPage + 4 * n) = choice.kind == Choice::Kind::Branch ? choice.branch : page[n];
+    }
+    bench.stubs().look_away();
+  }
+  void put_return(std::uint32_t index, std::uint32_t load) {
+    page[index] = load;
+    page[index + 1] = 0xe1a00000;
+    page[index + 2] = 0xe28dd048;
+    page[index + 3] = 0xe1b0f00e;
+  }
+};
+
+TEST_F(Among, AReturnToUserModeIsACall) {
+  put_return(10, 0xe9527fff);
+  put_return(20, 0xe9527ffe);
+  put_return(1020, 0xe9527fff);
+  patch_page();
+  for (const std::uint32_t index : {10u, 20u, 1020u}) {
+    const std::uint32_t at = kPage + 4 * index;
+    StubCase test(bench, random, psr::kSupervisor);
+    test.load(at);
+    const auto outcome = bench.cpu.run(at + 4);
+    EXPECT_EQ(outcome.stop, Stop::Call);
+    Frame frame = bench.cpu.get();
+    const std::uint32_t slot = Stubs::slot_at(frame.pc).value();
+    EXPECT_EQ(frame.pc, Stubs::address_of(slot));
+    EXPECT_EQ(bench.code()[slot * Stubs::kSlotWords],
+              kReturnCall | 0x48u | (index == 20 ? kKeepsFirst : 0));
+    frame.pc += 4;  // as a supervisor call leaves it
+    EXPECT_EQ(bench.stubs().roll_back(frame, bench.shared()), page[index]);
+    bench.cpu.set(frame);
+    EXPECT_EQ(test.difference(), nullptr);
+  }
+}
+
+TEST_F(Among, WhatOnlyLooksLikeAReturnIsNone) {
+  put_return(10, 0xe9527fff);
+  page[13] = 0xe1a0f00e;  // MOV PC, LR
+  put_return(20, 0xe9527fff);
+  page[21] = 0xe1a01001;
+  put_return(30, 0xe9527fff);
+  page[32] = 0xe28dd901;  // rotated
+  put_return(40, 0xe9537fff);
+  put_return(1021, 0xe9527fff);  // MOVS is not on the page
+  patch_page();
+  for (const std::uint32_t index : {10u, 20u, 30u, 40u, 1021u}) {
+    EXPECT_EQ(bench.text(kPage + 4 * index), page[index]) << index;
+  }
+}
+
+TEST_F(Among, TheThreadOfTheProcessIsKeptForIt) {
+  page[8] = kWriteThread | 3 << 12;
+  put_return(10, 0xe9527fff);
+  page[40] = kWriteThread | 3 << 12;
+  patch_page();
+  StubCase test(bench, random, psr::kSupervisor);
+  interrupt_everywhere(test, page[8], kPage + 32);
+  EXPECT_EQ(bench.shared().process_thread, test.frame().r[3]);
+  EXPECT_EQ(bench.shared().kernels_thread, test.shared().kernels_thread);
+  // The other one compares.
+  test.load(kPage + 160);
+  EXPECT_EQ(bench.cpu.run(kPage + 164).stop, Stop::Fault);
+}
+
+TEST_F(Among, ALineBehindAStoreIsNotCleaned) {
+  constexpr std::uint32_t kClean = 0xee070f3a, kStore = 0xe5801004, kStoreOther = 0xe5821004;
+  page[10] = kStore;
+  page[11] = kClean;
+  page[20] = kStore;
+  page[23] = kClean;
+  page[30] = kStore;
+  page[34] = kClean;  // too far
+  page[40] = kStoreOther;
+  page[41] = kClean;
+  page[50] = kStore;
+  page[51] = kClean;
+  page[52] = 0xe2800020;  // ADD R0, R0, #32: a loop
+  patch_page();
+  for (const std::uint32_t index : {11u, 23u}) {
+    StubCase test(bench, random, psr::kSupervisor);
+    interrupt_everywhere(test, kClean, kPage + 4 * index);
+  }
+  for (const std::uint32_t index : {34u, 41u, 51u}) {
+    EXPECT_EQ(bench.text(kPage + 4 * index), kClean) << index;
+  }
+  // The same word at the same address, among others now: the stub that does nothing is not for it.
+  page[10] = 0xe1a00000;
+  patch_page();
+  EXPECT_EQ(bench.text(kPage + 44), kClean);
+}
+
+TEST_F(Among, PagesThatTheGuestCopiesHaveNoBranches) {
+  page[0] = 0xf10c0080;
+  page[100] = 0xe88d4001;  // STM SP, {R0, LR}
+  page[101] = 0xe14fe000;  // MRS LR, SPSR
+  patch_page();
+  EXPECT_EQ(bench.stubs().used(), 0u);
+  // Nor later, word by word; other pages do.
+  EXPECT_EQ(bench.stubs().choose(cps(false, 2), GuestVirtual{kPage + 8}).kind, Choice::Kind::Trap);
+  EXPECT_EQ(bench.stubs().choose(cps(false, 2), GuestVirtual{kPage + 4096}).kind,
+            Choice::Kind::Branch);
+}
+
+}  // namespace
+}  // namespace mezzo::armv7

@@ -1,0 +1,114 @@
+// Loops of maintenance by address: recognised, done as the guest's own instructions would, and for
+// a bounded time.
+#include "arch/armv7/maintenance_loop.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "support/armv7_guest.hpp"
+
+namespace mezzo::armv7 {
+namespace {
+
+using test::Armv7Guest;
+
+constexpr std::uint32_t kFlush = 0xee080f37;        // MCR p15, 0, R0, c8, c7, 1 (TLBIMVA)
+constexpr std::uint32_t kClean = 0xee070f3a;        // MCR p15, 0, R0, c7, c10, 1 (DCCMVAC)
+constexpr std::uint32_t kAddRegister = 0xe0800002;  // ADD R0, R0, R2
+constexpr std::uint32_t kAddPage = 0xe2800a01;      // ADD R0, R0, #4096
+constexpr std::uint32_t kCompare = 0xe1500001;      // CMP R0, R1
+constexpr std::uint32_t kLoop = 0x3afffffb;         // BLO
+
+struct LoopMachine : test::Armv7Machine {
+  [[nodiscard]] std::optional<std::uint32_t> instruction_at(std::uint32_t at) {
+    if (!text.contains(at)) return std::nullopt;
+    return text[at];
+  }
+  void invalidate_block(GuestVirtual) { ++blocks; }
+  // As the processor's: so many lines at once, and none that is not mapped.
+  [[nodiscard]] std::uint32_t maintain_lines(CacheOperation, std::uint32_t at, std::uint32_t limit,
+                                             std::uint32_t step) {
+    for (std::uint32_t n = 0; n < most_lines && at < limit; ++n, at += step) ++lines;
+    return at;
+  }
+  std::map<std::uint32_t, std::uint32_t> text;
+  std::uint32_t most_lines = 1000;
+  unsigned blocks = 0, lines = 0;
+};
+
+struct Armv7MaintenanceLoop : testing::Test {
+  LoopMachine machine;
+  Armv7Guest guest;
+  Context<LoopMachine> context{machine, guest.vcpu, guest.frame};
+
+  // Runs the loop once; false if it is none.
+  bool run_once(std::uint32_t first, std::uint32_t add) {
+    const std::uint32_t pc = Armv7Guest::kCode;
+    machine.text = {{pc, first}, {pc + 4, add}, {pc + 8, kCompare}, {pc + 12, kLoop}};
+    guest.frame.pc = pc;
+    const Instruction instruction = decode(first);
+    const auto loop = maintenance_loop(context, instruction, control_register_of(instruction));
+    if (!loop) return false;
+    EXPECT_EQ(run(context, instruction, *loop).kind, Verdict::Kind::Resume);
+    return true;
+  }
+};
+
+TEST_F(Armv7MaintenanceLoop, GoesOnBehindItWithTheFlagsOfTheComparison) {
+  guest.frame.r[0] = 0x10000;
+  guest.frame.r[1] = 0x18000;
+  ASSERT_TRUE(run_once(kFlush, kAddPage));
+  EXPECT_EQ(machine.tlb.size(), 8u);
+  EXPECT_EQ(machine.tlb.back().address, 0x17000u);
+  EXPECT_EQ(guest.frame.r[0], 0x18000u);
+  EXPECT_EQ(guest.frame.pc, Armv7Guest::kCode + 16);
+  EXPECT_EQ(guest.frame.cpsr >> 28, 0b0110u);  // Z and C: equal
+}
+
+TEST_F(Armv7MaintenanceLoop, AWholeBlockOfEntriesIsOneStep) {
+  guest.frame.r[0] = 0x00100000;
+  guest.frame.r[1] = 0x00300000;
+  ASSERT_TRUE(run_once(kFlush, kAddPage));
+  EXPECT_EQ(machine.blocks, 2u);
+  EXPECT_TRUE(machine.tlb.empty());
+}
+
+// However long it is and however small its steps: one exit does a bounded part of it.
+TEST_F(Armv7MaintenanceLoop, EndsAfterABoundedTime) {
+  guest.frame.r[1] = 0xc0000000;
+  guest.frame.r[2] = 1;
+  guest.frame.r[0] = 0x1004;
+  ASSERT_TRUE(run_once(kFlush, kAddRegister));
+  EXPECT_LE(machine.tlb.size(), 128u);
+  EXPECT_EQ(guest.frame.r[0], 0x1004 + machine.tlb.size());
+  EXPECT_EQ(guest.frame.pc, Armv7Guest::kCode);
+
+  guest.frame.r[0] = 0x1004;
+  ASSERT_TRUE(run_once(kClean, kAddRegister));
+  EXPECT_EQ(machine.lines, machine.most_lines);
+  EXPECT_EQ(guest.frame.r[0], 0x1004 + machine.lines);
+  EXPECT_EQ(guest.frame.pc, Armv7Guest::kCode);
+
+  // Lines that are not mapped are done one by one.
+  machine.most_lines = 0;
+  machine.map(0x2000, 0x10000);
+  guest.frame.r[0] = 0x2000;
+  ASSERT_TRUE(run_once(kClean, kAddRegister));
+  EXPECT_LE(machine.caches.size(), 128u);
+  EXPECT_EQ(guest.frame.r[0], 0x2000 + machine.caches.size());
+}
+
+TEST_F(Armv7MaintenanceLoop, OtherCodeIsNone) {
+  guest.frame.r[1] = 0x18000;
+  EXPECT_FALSE(run_once(kFlush, 0xe2811a01));    // another register is added to
+  EXPECT_FALSE(run_once(kFlush, 0xe2800000));    // nothing is
+  EXPECT_FALSE(run_once(0xee080f17, kAddPage));  // TLBIALL
+  EXPECT_FALSE(run_once(0xee070fd5, kAddPage));  // BPIALL
+  EXPECT_FALSE(run_once(0xee180f37, kAddPage));  // MRC
+}
+
+}  // namespace
+}  // namespace mezzo::armv7

@@ -1,0 +1,499 @@
+// The region of stubs and the table of them: geometry, which words have one, what a branch was, the
+// way back from any place in the region, and what happens when there is no room. What stubs do is
+// tested by executing them: fuzz/armv7_stub_oracle_test.cpp.
+#include "arch/armv7/stubs.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "arch/armv7/runnable_memory.hpp"
+#include "arch/armv7/short_descriptor.hpp"
+#include "mem/shadow.hpp"
+#include "support/armv7_patch_memory.hpp"
+#include "support/shadow_hardware.hpp"
+#include "support/shadow_machine.hpp"
+
+namespace mezzo::armv7 {
+namespace {
+
+using test::PatchMemory;
+using Kind = Choice::Kind;
+
+constexpr std::uint32_t kCpsid = 0xf10c0080, kCpsie = 0xf1080080, kMrs = 0xe10f3000,
+                        kMsr = 0xe121f003, kMsrNe = 0x1121f003, kReadThread = 0xee1d0f90,
+                        kNop = 0xe1a00000, kMovsPcLr = 0xe1b0f00e;
+const GuestVirtual kKernel{0xc0300000};
+
+// ---- the region ----
+
+TEST(Armv7StubRegion, SlotsAndAddressesAreTheSame) {
+  for (std::uint32_t slot = 0; slot < StubRegion::kSlots; ++slot) {
+    const std::uint32_t at = StubRegion::address_of(slot);
+    ASSERT_TRUE(StubRegion::contains(at));
+    ASSERT_EQ(StubRegion::slot_at(at), slot);
+    ASSERT_EQ(StubRegion::slot_at(at + StubRegion::kSlotBytes - 1), slot);
+  }
+}
+
+TEST(Armv7StubRegion, TablesMapCodeAndTheSharedPageAndNothingElse) {
+  constexpr std::uint32_t kCode = 0x7a000000, kShared = 0x7f001000;
+  std::array<std::uint32_t, StubRegion::kTableEntries> entries{};
+  StubRegion::write_tables(entries, HostPhysical{kCode}, HostPhysical{kShared}, true);
+  std::uint32_t code = 0, shared = 0;
+  for (std::uint32_t n = 0; n < entries.size(); ++n) {
+    const std::uint32_t at = StubRegion::kBase + n * mem::kPageSize;
+    const std::uint32_t machine = entries[n] & ~4095u, rights = entries[n] >> 4 & 3;
+    const bool executable = (entries[n] & 1) == 0;
+    if (entries[n] == 0) {
+      EXPECT_FALSE(StubRegion::slot_at(at));
+      EXPECT_NE(at, StubRegion::kDoorbell);
+    } else if (machine == kShared) {
+      EXPECT_FALSE(StubRegion::slot_at(at));
+      EXPECT_EQ(rights, 3u);
+      EXPECT_FALSE(executable);
+      ++shared;
+    } else {
+      EXPECT_EQ(machine, kCode + StubRegion::slot_at(at).value() * StubRegion::kSlotBytes);
+      EXPECT_EQ(rights, 2u);  // read-only
+      EXPECT_TRUE(executable);
+      ++code;
+      EXPECT_EQ(entries[n - 1] & ~4095u, kShared);
+      EXPECT_EQ(entries[n + 1] & ~4095u, kShared);
+    }
+  }
+  // For the TLB in all contexts, or in none but the current one.
+  const auto for_all = entries;
+  StubRegion::write_tables(entries, HostPhysical{kCode}, HostPhysical{kShared}, false);
+  for (std::uint32_t n = 0; n < entries.size(); ++n) {
+    EXPECT_EQ(for_all[n] & 1u << 11, 0u);
+    EXPECT_EQ(entries[n], for_all[n] == 0 ? 0 : for_all[n] | 1u << 11);
+  }
+  EXPECT_EQ(code, StubRegion::kCodeBytes / mem::kPageSize);
+  EXPECT_EQ(shared, code + 2);
+  for (std::uint32_t n = 1; n < StubRegion::kDoorbellPages; ++n) {
+    EXPECT_EQ(entries[(StubRegion::kDoorbell - StubRegion::kBase) / mem::kPageSize + n], 0u);
+  }
+  // From any stub, what leads off the map does: two words before its end, or earlier.
+  for (std::uint32_t slot = 0; slot < StubRegion::kSlots; ++slot) {
+    if (!StubRegion::is_good(slot)) continue;
+    const std::uint32_t pc = StubRegion::address_of(slot) + 4 * (StubRegion::kLongest - 1);
+    const std::uint32_t n = (pc + StubRegion::kOffTheMap - StubRegion::kBase) / mem::kPageSize;
+    ASSERT_EQ(entries.at(n), 0u);
+  }
+}
+
+TEST(Armv7StubRegion, ReachIsThatOfABranch) {
+  const auto reaches = [](std::uint32_t from, std::uint32_t to) {
+    const auto distance = static_cast<std::int32_t>(to - from - 8);
+    return distance >= -(32 << 20) && distance < 32 << 20;
+  };
+  const std::uint32_t first = StubRegion::address_of(0);
+  const std::uint32_t last =
+      StubRegion::address_of(StubRegion::kSlots - 1) + 4 * StubRegion::kLongest;
+  for (std::uint32_t at = 0xbd000000; at < 0xc2800000; at += 0x10000 - 4) {
+    if (!StubRegion::is_in_reach(at)) continue;
+    EXPECT_TRUE(reaches(at, first) && reaches(at, last)) << std::hex << at;
+    EXPECT_TRUE(reaches(first, at + 4) && reaches(last, at + 4)) << std::hex << at;
+  }
+  // Kernels and their modules.
+  for (const std::uint32_t at : {0xbf000000, 0xbfdffffc, 0xc0008000, 0xc0208000, 0xc1bffffc}) {
+    EXPECT_TRUE(StubRegion::is_in_reach(at)) << std::hex << at;
+  }
+  for (const std::uint32_t at : {0u, 0x60208000u, 0xbdfffffcu, 0xc1c00000u, 0xf0800000u}) {
+    EXPECT_FALSE(StubRegion::is_in_reach(at)) << std::hex << at;
+  }
+}
+
+// ---- the table ----
+
+struct Table : testing::Test {
+  static constexpr std::uint32_t kCode = 0x7a000000;
+  std::vector<std::uint32_t> code = std::vector<std::uint32_t>(Stubs::kCodeBytes / 4, 0xffffffff);
+  std::unique_ptr<Stubs> stubs = std::make_unique<Stubs>();
+  SharedState shared;
+
+  Table() { reset(); }
+  void reset() { stubs->reset(code, HostPhysical{kCode}, {}); }
+
+  Choice choose(std::uint32_t word, GuestVirtual at = kKernel) { return stubs->choose(word, at); }
+  static std::uint32_t target(std::uint32_t branch, GuestVirtual at) {
+    return at.value() + 8 + static_cast<std::uint32_t>(static_cast<std::int32_t>(branch << 8) >> 6);
+  }
+  std::optional<std::uint32_t> roll_back(std::uint32_t pc) {
+    Frame frame{};
+    frame.pc = pc;
+    return stubs->roll_back(frame, shared);
+  }
+};
+using Armv7Stubs = Table;
+
+TEST_F(Armv7Stubs, BranchesHaveTheConditionAndLeadToTheirStubs) {
+  const Choice always = choose(kCpsid), never_equal = choose(kMsrNe, kKernel + 4);
+  ASSERT_EQ(always.kind, Kind::Branch);
+  ASSERT_EQ(never_equal.kind, Kind::Branch);
+  EXPECT_EQ(always.branch >> 24, 0xeau);
+  EXPECT_EQ(never_equal.branch >> 24, 0x1au);
+  EXPECT_EQ(roll_back(target(always.branch, kKernel)), kCpsid);
+  EXPECT_EQ(roll_back(target(never_equal.branch, kKernel + 4)), kMsrNe);
+}
+
+TEST_F(Armv7Stubs, WhatIsOutOfReachIsTrappedOrLeft) {
+  const GuestVirtual far{0x60208000};
+  EXPECT_EQ(choose(kCpsid, far).kind, Kind::Trap);
+  EXPECT_EQ(choose(kReadThread, far).kind, Kind::Leave);
+  EXPECT_EQ(choose(kMovsPcLr).kind, Kind::Trap);
+  EXPECT_EQ(stubs->used(), 0u);
+}
+
+TEST_F(Armv7Stubs, AWordHasOneStubAtAnAddress) {
+  const Choice first = choose(kMsr), other = choose(kMrs), there = choose(kMsr, kKernel + 4);
+  EXPECT_EQ(choose(kMsr).branch, first.branch);
+  EXPECT_EQ(choose(kMrs).branch, other.branch);
+  EXPECT_NE(first.branch, other.branch);
+  EXPECT_NE(target(first.branch, kKernel), target(there.branch, kKernel + 4));
+  EXPECT_EQ(stubs->used(), 8u);
+}
+
+TEST_F(Armv7Stubs, KnowsWhatABranchWas) {
+  const Choice cps = choose(kCpsid), msr = choose(kMsrNe);
+  EXPECT_EQ(stubs->original(cps.branch, kKernel), kCpsid);
+  EXPECT_EQ(stubs->original(msr.branch, kKernel), kMsrNe);
+  EXPECT_EQ(stubs->original(cps.branch, kKernel + 4), std::nullopt);
+  EXPECT_EQ(stubs->original(cps.branch ^ 0x10000000, kKernel), std::nullopt);  // condition
+  EXPECT_EQ(stubs->original(cps.branch ^ 0x01000000, kKernel), std::nullopt);  // BL
+  EXPECT_EQ(stubs->original(cps.branch + 1, kKernel), std::nullopt);
+  EXPECT_EQ(stubs->original(kCpsid, kKernel), std::nullopt);
+  reset();
+  EXPECT_EQ(stubs->original(cps.branch, kKernel), std::nullopt);
+}
+
+TEST_F(Armv7Stubs, WhatIsWrittenIsToldOnce) {
+  EXPECT_EQ(stubs->take_written().bytes, 0u);
+  const Choice choice = choose(kCpsid);
+  const std::uint32_t slot = StubRegion::slot_at(target(choice.branch, kKernel)).value();
+  const ChangedRange written = stubs->take_written();
+  EXPECT_EQ(written.first.value(), kCode + slot * StubRegion::kSlotBytes);
+  EXPECT_EQ(written.bytes, 2 * StubRegion::kSlotBytes);
+  EXPECT_EQ(stubs->take_written().bytes, 0u);
+  (void)choose(kCpsid);
+  EXPECT_EQ(stubs->take_written().bytes, 0u);
+}
+
+// The guest can branch to any place of the region, with anything in its registers and in what it
+// shares.
+TEST_F(Armv7Stubs, AnyPlaceOfTheRegionIsAStubsOrNone) {
+  std::mt19937 random(1);
+  std::map<std::uint32_t, std::uint32_t> words;  // by address
+  for (std::uint32_t n = 0; n < 500; ++n) {
+    const GuestVirtual at = kKernel + 4 * n;
+    const std::uint32_t word = std::array{kCpsid, kCpsie, kMrs, kMsr, kReadThread}.at(n % 5);
+    ASSERT_EQ(choose(word, at).kind, Kind::Branch);
+    words[at.value()] = word;
+  }
+  for (std::uint32_t pc = StubRegion::kBase - 64; pc < StubRegion::kBase + StubRegion::kRegion + 64;
+       pc += 4) {
+    Frame frame{};
+    for (std::uint32_t& r : frame.r) r = static_cast<std::uint32_t>(random());
+    frame.pc = pc;
+    frame.cpsr = 0x80000010;
+    for (std::uint32_t& saved : shared.saved) saved = static_cast<std::uint32_t>(random());
+    const Frame before = frame;
+    const auto word = stubs->roll_back(frame, shared);
+    EXPECT_EQ(frame.cpsr, before.cpsr);
+    if (!word) {
+      EXPECT_EQ(frame.pc, pc);
+      EXPECT_TRUE(std::ranges::equal(frame.r, before.r));
+      continue;
+    }
+    ASSERT_TRUE(words.contains(frame.pc)) << std::hex << pc;
+    EXPECT_EQ(words[frame.pc], *word);
+    for (unsigned n = 0; n < 15; ++n) {
+      const bool borrowed = frame.r[n] == shared.saved[0] || frame.r[n] == shared.saved[1];
+      EXPECT_TRUE(frame.r[n] == before.r[n] || borrowed);
+    }
+    EXPECT_EQ(frame.r[13], before.r[13]);
+  }
+}
+
+TEST_F(Armv7Stubs, NothingIsLeftOfTheLastGuest) {
+  std::vector<std::uint32_t> places;
+  for (std::uint32_t n = 0; n < 1000; ++n) {
+    places.push_back(target(choose(kMsr, kKernel + 4 * n).branch, kKernel + 4 * n));
+  }
+  reset();
+  EXPECT_EQ(stubs->used(), 0u);
+  EXPECT_THAT(code, testing::Each(0u));
+  for (const std::uint32_t place : places) EXPECT_EQ(roll_back(place), std::nullopt);
+}
+
+// Linux copies it for each optimized kprobe: a branch to a stub would lead elsewhere from there.
+TEST_F(Armv7Stubs, ThePageOfTheKprobesTemplateGetsTraps) {
+  std::vector<std::uint32_t> page(Stubs::kPageWords, kNop);
+  const auto look = [&](GuestVirtual at) {
+    stubs->look_at(std::span<const std::uint32_t, Stubs::kPageWords>(page), at);
+    stubs->look_away();
+  };
+  look(kKernel);
+  EXPECT_EQ(choose(kCpsid, kKernel + 8).kind, Kind::Branch);
+  page[0x710 / 4] = 0xe24dd0ff;      // SUB SP, SP, #255
+  page[0x710 / 4 + 1] = 0xe88d7fff;  // STM SP, {R0-LR}
+  look(kKernel + 0x1000);
+  EXPECT_EQ(choose(kCpsid, kKernel + 0x1720).kind, Kind::Trap);
+}
+
+TEST_F(Armv7Stubs, PagesThatAreCopiedAreRememberedWithoutEnd) {
+  std::vector<std::uint32_t> page(Stubs::kPageWords, kNop);
+  page[5] = 0xe88d4001;
+  page[6] = 0xe14fe000;
+  const auto look = [&](GuestVirtual at) {
+    stubs->look_at(std::span<const std::uint32_t, Stubs::kPageWords>(page), at);
+    stubs->look_away();
+  };
+  for (int n = 0; n < 100; ++n) look(kKernel);
+  look(kKernel + 0x5000);
+  EXPECT_EQ(choose(kCpsid, kKernel + 8).kind, Kind::Trap);
+  EXPECT_EQ(choose(kCpsid, kKernel + 0x5008).kind, Kind::Trap);
+  EXPECT_EQ(choose(kCpsid, kKernel + 0x1008).kind, Kind::Branch);
+  for (std::uint32_t n = 0; n < 100; ++n) look(kKernel + n * mem::kPageSize);
+  EXPECT_EQ(choose(kCpsid, kKernel + 99 * mem::kPageSize).kind, Kind::Trap);
+}
+
+// ---- no room ----
+
+TEST_F(Armv7Stubs, AFullTableMakesTraps) {
+  std::uint32_t n = 0;
+  while (choose(kMsr, kKernel + 4 * n).kind == Kind::Branch) ++n;
+  EXPECT_GT(n, Stubs::kSlots / 3 * 9 / 10);
+  EXPECT_TRUE(stubs->wants_release());
+  EXPECT_EQ(choose(kReadThread, kKernel + 4 * n).kind, Kind::Leave);
+  for (std::uint32_t i = 0; i < n; ++i) EXPECT_EQ(choose(kMsr, kKernel + 4 * i).kind, Kind::Branch);
+  EXPECT_EQ(choose(kMsr, kKernel + 4 * n).kind, Kind::Trap);
+  // Nothing can be freed: asked again only after many refusals.
+  Stubs::Pages pages;
+  for (std::uint32_t i = 0; i < n; i += 1024) pages.insert((kKernel + 4 * i).aligned_down());
+  EXPECT_FALSE(stubs->release(pages));
+  EXPECT_FALSE(stubs->wants_release());
+  EXPECT_EQ(choose(kMsr, kKernel + 4 * n).kind, Kind::Trap);
+  EXPECT_FALSE(stubs->wants_release());
+  for (std::uint32_t i = 0; i < 2000; ++i) (void)choose(kMsr, kKernel + 4 * (n + i));
+  EXPECT_TRUE(stubs->wants_release());
+}
+
+TEST_F(Armv7Stubs, ReleasesThePagesThatAreNotPatched) {
+  std::uint32_t n = 0;
+  while (choose(kMsr, kKernel + 4 * n).kind == Kind::Branch) ++n;
+  const auto is_kept = [](std::uint32_t i) { return i / 1024 % 2 == 0; };
+  std::vector<std::uint32_t> branches;
+  for (std::uint32_t i = 0; i < n; ++i) branches.push_back(choose(kMsr, kKernel + 4 * i).branch);
+  Stubs::Pages pages;
+  for (std::uint32_t i = 0; i < n; i += 1024) {
+    if (is_kept(i)) pages.insert(kKernel + 4 * i);
+  }
+  ASSERT_TRUE(stubs->release(pages));
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const GuestVirtual at = kKernel + 4 * i;
+    EXPECT_EQ(stubs->original(branches[i], at).has_value(), is_kept(i));
+    EXPECT_EQ(roll_back(target(branches[i], at)).has_value(), is_kept(i));
+  }
+  // Those that are kept are found, and the others' places are used for new ones.
+  for (std::uint32_t i = 0; i < n; ++i) {
+    if (is_kept(i)) EXPECT_EQ(choose(kMsr, kKernel + 4 * i).branch, branches[i]);
+  }
+  const GuestVirtual module{0xbf000000};
+  std::uint32_t more = 0;
+  while (choose(kMsr, module + 4 * more).kind == Kind::Branch) ++more;
+  EXPECT_GE(more, n / 2 - 1024);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const GuestVirtual at = kKernel + 4 * i;
+    if (is_kept(i)) EXPECT_EQ(roll_back(target(branches[i], at)), kMsr);
+  }
+}
+
+// Modules come and go, on other pages and at other addresses, beside a kernel that stays.
+TEST_F(Armv7Stubs, ModulesComeAndGoWithoutEnd) {
+  constexpr std::uint32_t kPages = 24, kKernelPages = 8;
+  using Pages = PatchedPages<PatchMemory, Stubs, 64>;
+  PatchMemory memory(kPages);
+  const auto pages = std::make_unique<Pages>();
+  pages->reset(memory, *stubs);
+  std::mt19937 random(1);
+  const auto any = [&](std::uint32_t end) { return static_cast<std::uint32_t>(random() % end); };
+  constexpr std::array kWords{kCpsid, kCpsie, kMrs, kMsr, kMsrNe, kReadThread, kNop};
+  const auto fill = [&](std::uint32_t page) {
+    for (std::uint32_t i = 0; i < 1024; ++i) {
+      memory.words[page * 1024 + i] = any(4) == 0 ? kWords.at(any(kWords.size())) : kNop;
+    }
+  };
+  const auto patch = [&](std::uint32_t page, GuestVirtual at) {
+    std::vector<std::uint32_t> meant(memory.words.begin() + page * 1024,
+                                     memory.words.begin() + (page + 1) * 1024);
+    const std::span<const std::uint32_t, 1024> words(&memory.words[page * 1024], 1024);
+    ASSERT_TRUE(
+        patch_with_room(*stubs, *pages, words, PatchMemory::page(page), at, [](HostPhysical) {}));
+    for (std::uint32_t i = 0; i < 1024; ++i) {
+      ASSERT_EQ(pages->original_word(PatchMemory::at(page * 1024 + i)), meant[i]);
+    }
+  };
+  for (std::uint32_t page = 0; page < kKernelPages; ++page) {
+    fill(page);
+    patch(page, kKernel + page * mem::kPageSize);
+  }
+  for (int round = 0; round < 300; ++round) {
+    const std::uint32_t page = kKernelPages + any(kPages - kKernelPages);
+    (void)pages->unpatch_page(PatchMemory::page(page));
+    fill(page);
+    const PatchCounters before = pages->counters();
+    patch(page, GuestVirtual{0xbf000000 + any(64) * mem::kPageSize});
+    if (HasFatalFailure()) return;
+    // At most 24 pages are patched, which need less than the table has: none has traps for want of
+    // room. (Each patching counts; the last one is complete.)
+    EXPECT_GT(pages->counters().branches, before.branches);
+    for (std::uint32_t i = 0; i < 1024; ++i) {
+      ASSERT_NE(memory.words[page * 1024 + i] >> 24, 0xefu) << "a trap in round " << round;
+    }
+  }
+  for (std::uint32_t page = 0; page < kKernelPages; ++page) {
+    EXPECT_TRUE(pages->runs_at(PatchMemory::page(page), kKernel + page * mem::kPageSize));
+  }
+}
+
+// Slots that are free between others are no room for a stub of several: patching comes to its end.
+TEST_F(Armv7Stubs, ScatteredRoomIsNotLookedForWithoutEnd) {
+  constexpr std::uint32_t kSmall = 6600, kFull = 18, kLast = kSmall + kFull;
+  const GuestVirtual base{0xbe000000};
+  PatchMemory memory(kLast + 1);
+  const auto pages = std::make_unique<PatchedPages<PatchMemory, Stubs>>();
+  pages->reset(memory, *stubs);
+  const auto patch = [&](std::uint32_t page) {
+    const std::span<const std::uint32_t, 1024> words(&memory.words[page * 1024], 1024);
+    return patch_with_room(*stubs, *pages, words, PatchMemory::page(page),
+                           base + page * mem::kPageSize, [](HostPhysical) {});
+  };
+  for (std::uint32_t page = 0; page < kSmall; ++page) {
+    memory.words[page * 1024] = kReadThread;
+    ASSERT_TRUE(patch(page));
+  }
+  for (std::uint32_t page = kSmall; page < kLast; ++page) {
+    std::fill_n(&memory.words[page * 1024], 1024, kReadThread);
+    ASSERT_TRUE(patch(page));
+  }
+  for (std::uint32_t page = 0; page < kSmall; page += 2) {
+    (void)pages->unpatch_page(PatchMemory::page(page));
+  }
+  std::fill_n(&memory.words[kLast * 1024], 1024, kMsr);
+  EXPECT_TRUE(patch(kLast));
+}
+
+// ---- a page at two addresses ----
+
+using Hardware = test::ArmHardware;
+using Machine = test::ShadowMachine<Hardware>;
+
+// The test machine's pages, of which one is patched for an address.
+struct OnePatched {
+  HostPhysical page{};
+  GuestVirtual address{};
+  [[nodiscard]] bool runs_at(HostPhysical at, GuestVirtual where) const {
+    return at == page && where == address;
+  }
+};
+struct Pages : Machine {
+  using Machine::Machine;
+  // As GuestMemory: what is patched is executable.
+  [[nodiscard]] mem::Backing backing(GuestPhysical at, std::uint32_t wanted) const {
+    return const_cast<Pages*>(this)->Machine::backing(at, wanted, {});
+  }
+};
+
+struct Armv7Alias : testing::Test {
+  using Memory = RunnableMemory<Pages, OnePatched>;
+  using Engine = mem::Shadow<ShortDescriptor, Memory>;
+  using Access = mem::Access;
+  using Outcome = mem::Outcome;
+  static constexpr std::uint32_t kPool = 1u << 20, kFirst = Machine::kGuest + 0x4000,
+                                 kSecond = Machine::kGuest + 0x8000;
+  static constexpr std::uint32_t kText = 0xc0300000, kAlias = 0xf0900000;
+  static constexpr std::uint32_t kPhysical = Machine::kGuest + 0x300000;
+
+  Memory memory{kPool};
+  OnePatched patched;
+  Engine shadow{memory,
+                HostPhysical{Machine::kPool},
+                kPool,
+                {.contexts = 4, .pages = Machine::kPages},
+                GuestVirtual{0xffa00000},
+                std::span<const std::uint32_t>()};
+
+  Armv7Alias() {
+    memory.set_patched_pages(patched);
+    // A section for the kernel's text, and a page of it at another address.
+    constexpr std::uint32_t kKernelOnly = 1u << 10, kPageKernelOnly = 1u << 4;
+    memory.put(mem::GuestPhysical{kFirst + (kText >> 20) * 4}, kPhysical | kKernelOnly | 2);
+    memory.put(mem::GuestPhysical{kFirst + (kAlias >> 20) * 4}, kSecond | 1);
+    memory.put(mem::GuestPhysical{kSecond}, kPhysical | kPageKernelOnly | 2);
+    ShortDescriptor::Controls controls;
+    controls.sctlr = 1;
+    controls.ttbr0 = kFirst;
+    controls.dacr = 1;
+    shadow.set_translation(controls);
+  }
+  Outcome miss(std::uint32_t at, Access access) {
+    return shadow.miss(GuestVirtual{at}, access, mem::Privilege::Kernel).outcome;
+  }
+  void patch(std::uint32_t at, std::uint32_t page = 0) {
+    patched.page = *Machine::translate(mem::GuestPhysical{kPhysical + page * mem::kPageSize});
+    patched.address = GuestVirtual{at};
+    memory.state_of(patched.page) = {.writable = false, .executable = true};
+    shadow.forget_page(patched.page);
+  }
+  bool runs(std::uint32_t at) {
+    const auto root = static_cast<std::uint32_t>(shadow.current().table.value());
+    const auto leaf = memory.tables.walk(root, at);
+    return leaf && leaf->read && leaf->execute;
+  }
+};
+
+TEST_F(Armv7Alias, APatchedPageIsFilledForExecutionWhereItIsPatchedFor) {
+  EXPECT_EQ(miss(kText, Access::Execute), Outcome::NeedsExecute);
+  patch(kText);
+  EXPECT_EQ(miss(kText, Access::Execute), Outcome::Filled);
+  EXPECT_TRUE(runs(kText));
+  EXPECT_EQ(miss(kAlias, Access::Execute), Outcome::NeedsExecute);
+  // Not by a data access either.
+  EXPECT_EQ(miss(kAlias, Access::Read), Outcome::Filled);
+  EXPECT_FALSE(runs(kAlias));
+  EXPECT_EQ(miss(kAlias, Access::Execute), Outcome::NeedsExecute);
+  // The page moves.
+  patch(kAlias);
+  EXPECT_EQ(miss(kAlias, Access::Execute), Outcome::Filled);
+  EXPECT_TRUE(runs(kAlias));
+  EXPECT_FALSE(runs(kText));
+  EXPECT_EQ(miss(kText, Access::Read), Outcome::Filled);
+  EXPECT_FALSE(runs(kText));
+}
+
+TEST_F(Armv7Alias, NeighboursAreFilledByTheSameRule) {
+  patch(kText + 0x1000, 1);
+  // A page that is patched for another address, among those that are filled together.
+  memory.state_of(*Machine::translate(mem::GuestPhysical{kPhysical + 0x2000})) = {
+      .writable = false, .executable = true};
+  memory.state_of(*Machine::translate(mem::GuestPhysical{kPhysical + 0x3000})) = {
+      .writable = false, .executable = true};
+  EXPECT_EQ(miss(kText + 0x1000, Access::Execute), Outcome::Filled);
+  EXPECT_TRUE(runs(kText + 0x1000));
+  for (std::uint32_t page = 2; page < 16; ++page) {
+    EXPECT_FALSE(runs(kText + page * 0x1000)) << page;
+    EXPECT_EQ(miss(kText + page * 0x1000, Access::Read), Outcome::Filled);
+    EXPECT_FALSE(runs(kText + page * 0x1000)) << page;
+  }
+}
+
+}  // namespace
+}  // namespace mezzo::armv7
