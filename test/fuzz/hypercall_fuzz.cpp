@@ -25,8 +25,7 @@ using Kind = Verdict::Kind;
 
 struct TextLog {
   std::string text;
-  void put(char character) { text += character; }
-  void put(std::string_view characters) { text += characters; }
+  void write(auto... parts) { ((text += parts), ...); }
 };
 
 constexpr std::array<std::uint32_t, 8> kAddresses{0,          0x30000,    0x30fff,    0x31000,

@@ -22,8 +22,7 @@ constexpr std::uint32_t kText = 0x30000;
 
 struct TextLog {
   std::string text;
-  void put(char character) { text += character; }
-  void put(std::string_view characters) { text += characters; }
+  void write(auto... parts) { ((text += parts), ...); }
 };
 
 struct Hypercall : testing::Test {

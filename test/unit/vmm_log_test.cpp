@@ -1,11 +1,16 @@
 // The monitor's log: the ring in the status region, and number formats.
 #include "diag/log.hpp"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <thread>
+#include <utility>
 
 namespace mezzo::diag {
 namespace {
@@ -35,16 +40,43 @@ TEST_F(LogTest, LinesCarryTheirSenderAndEnd) {
   EXPECT_EQ(sunk, text());
 }
 
+// Two partitions that started at once wrote "mmezzo: ezzo: baetalpha:: starts on CPU".
+TEST_F(LogTest, LinesOfTwoProcessorsStayApart) {
+  constexpr unsigned kLines = 500;
+  const auto write_lines = [this](std::string_view name) {
+    for (unsigned n = 0; n < kLines; ++n) log.line(name, ": starts on CPU ", n);
+  };
+  std::thread other(write_lines, "beta");
+  write_lines("alpha");
+  other.join();
+  unsigned alpha = 0, beta = 0;
+  std::istringstream lines(sunk);
+  for (std::string line; std::getline(lines, line);) {
+    const bool is_alpha = line == fmt::format("mezzo: alpha: starts on CPU {}", alpha);
+    ASSERT_TRUE(is_alpha || line == fmt::format("mezzo: beta: starts on CPU {}", beta)) << line;
+    ++(is_alpha ? alpha : beta);
+  }
+  EXPECT_EQ(alpha, kLines);
+  EXPECT_EQ(beta, kLines);
+}
+
+// A processor that fails while it writes a line comes back to write the message of its failure.
+TEST_F(LogTest, MessageOfAFailureInTheMiddleOfALineIsWritten) {
+  static Log* failing = nullptr;
+  static bool is_first = true;
+  Log nested(*ring, [](char character) {
+    sunk += character;
+    if (std::exchange(is_first, false)) failing->line("BUG");
+  });
+  failing = &nested;
+  nested.line("one");
+  nested.line("two");
+  EXPECT_THAT(sunk, testing::HasSubstr("mezzo: BUG\n"));
+  EXPECT_THAT(sunk, testing::EndsWith("mezzo: two\n"));
+}
+
 TEST_F(LogTest, NumbersAtTheirLimits) {
-  log.put(0u);
-  log.put(' ');
-  log.put(4294967295u);
-  log.put(' ');
-  log.put(Hex{0});
-  log.put(' ');
-  log.put(Hex{0xffffffff});
-  log.put(' ');
-  log.put(std::uint16_t{65535});
+  log.write(0u, ' ', 4294967295u, ' ', Hex{0}, ' ', Hex{0xffffffff}, ' ', std::uint16_t{65535});
   EXPECT_EQ(text(), "0 4294967295 0x00000000 0xffffffff 65535");
 }
 
@@ -55,16 +87,16 @@ TEST_F(LogTest, RingKeepsTheLastText) {
 }
 
 TEST_F(LogTest, RingIsFullExactlyAtItsSize) {
-  log.put(std::string(status::kLogSize, 'a'));
+  log.write(std::string(status::kLogSize, 'a'));
   EXPECT_EQ(text(), std::string(status::kLogSize, 'a'));
-  log.put('b');
+  log.write('b');
   EXPECT_EQ(ring->text[0], 'b');
   EXPECT_EQ(ring->text[1], 'a');
 }
 
 TEST_F(LogTest, CountOfBytesWrapsWithoutAGapInTheRing) {
   ring->written = ~0u - 1;
-  log.put("wxyz");
+  log.write("wxyz");
   EXPECT_EQ(ring->written, 2u);
   EXPECT_EQ(ring->text[status::kLogSize - 2], 'w');
   EXPECT_EQ(ring->text[status::kLogSize - 1], 'x');

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "abi/status.hpp"
+#include "core/spin_lock.hpp"
 
 namespace mezzo::diag {
 
@@ -22,12 +23,29 @@ class Log {
  public:
   constexpr Log(status::Log& ring, CharacterSink sink) : ring_(ring), sink_(sink) {}
 
-  // Appends each argument and a newline. Safe from every CPU; lines of two CPUs may interleave.
+  // Appends each argument and a newline.
   template <class... Parts>
   void line(const Parts&... parts) {
-    put("mezzo: ");
+    write("mezzo: ", parts..., '\n');
+  }
+
+  // Appends each argument. Safe from every CPU: what one call writes stays together. A CPU that
+  // never ends its call, because it failed in the middle, holds up the others for a while only.
+  template <class... Parts>
+  void write(const Parts&... parts) {
+    const bool is_locked = lock();
     (put(parts), ...);
-    put('\n');
+    if (is_locked) lock_.unlock();
+  }
+
+ private:
+  // Returns whether the lock was to be had before patience was over.
+  bool lock() {
+    constexpr unsigned kPatience = 10'000'000;
+    for (unsigned tries = 0; tries < kPatience; ++tries) {
+      if (lock_.try_lock()) return true;
+    }
+    return false;
   }
 
   void put(char character) {
@@ -44,12 +62,11 @@ class Log {
   void put(Number number) {
     put_decimal(number);
   }
-
- private:
   void put_decimal(std::uint32_t number);
 
   status::Log& ring_;
   CharacterSink sink_;
+  SpinLock lock_;
 };
 
 }  // namespace mezzo::diag

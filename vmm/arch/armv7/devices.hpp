@@ -9,6 +9,7 @@
 
 #include "abi/plan.hpp"
 #include "arch/armv7/private_page.hpp"
+#include "core/spin_lock.hpp"
 #include "core/verdict.hpp"
 #include "device/partition_devices.hpp"
 #include "device/shared_core_page.hpp"
@@ -18,19 +19,6 @@
 #include "mem/address_space.hpp"
 
 namespace mezzo::armv7 {
-
-// Held for a few instructions with interrupts off, so that waiting for it is short.
-class SpinLock {
- public:
-  void lock() {
-    while (__atomic_test_and_set(&taken_, __ATOMIC_ACQUIRE)) {
-    }
-  }
-  void unlock() { __atomic_clear(&taken_, __ATOMIC_RELEASE); }
-
- private:
-  bool taken_ = false;
-};
 
 // Whether a window's registers that can be read past the monitor are. Of system registers only the
 // first of the machine: what one guest's commands leave in the board's registers, another would

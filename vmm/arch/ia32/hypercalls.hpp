@@ -29,11 +29,12 @@ template <Machine M, class Log>
     if (!c.machine.read(c.frame.ebx + done, chunk.data(), bytes)) {
       return hypercall_error(hypercall::Error::BadAddress);
     }
+    const std::string_view text(chunk.data(), bytes);
     if (done == 0) {
-      log.put(std::string_view(partition.row().name));
-      log.put(": ");
+      log.write(std::string_view(partition.row().name), ": ", text);
+    } else {
+      log.write(text);
     }
-    log.put(std::string_view(chunk.data(), bytes));
     done += bytes;
   }
   return c.frame.ecx;
