@@ -350,6 +350,7 @@ class Shadow {
     if (mapping.span > Format::kSlotBytes) wide_seen_ = true;
     const bool shared = is_shared(mapping, directory, slot);
     const unsigned owner = shared ? tables_.master_of(directory) : directory;
+    if (!tags_.has(wanted)) ++tables_.counters().regrants;
     const std::uint8_t tag = tags_.give(wanted);
     const Backing whole = backing_of_slot(request);
     if (whole.kind == Backing::Kind::None) {
@@ -429,8 +430,6 @@ class Shadow {
       if (old == 0 && neighbours_) {
         return fill_alike({address, privilege, mapping, backing}, view, place);
       }
-    } else if (old == 0 && !shared && neighbours_ && is_alone(table, index)) {
-      return fill_neighbours({address, privilege, mapping, backing}, view, place);
     }
     tables_.clean_leaves(table, index, 1);
   }
@@ -438,12 +437,6 @@ class Shadow {
                                        std::uint32_t frame) {
     tables_.put_leaf(place.table, index, entry);
     reverse_.note_leaf(frame, entry, place.owner, place.slot, index);
-  }
-  // Neither the page before nor the one after is there, as they are once neighbours were filled.
-  [[nodiscard]] bool is_alone(std::uint32_t table, std::uint32_t index) const {
-    const std::uint32_t n = index % kPrefill;
-    return (n == 0 || tables_.leaf(table, index - 1) == 0) &&
-           (n + 1 == kPrefill || tables_.leaf(table, index + 1) == 0);
   }
   // The guest's kernel gets no right to run it: the client is to see where each page is first run.
   // False if nobody gets anything.
@@ -471,27 +464,6 @@ class Shadow {
     }
     tables_.clean_leaves(place.table, index, n);
   }
-  // Pages around this one, by entries of the guest's next to its own.
-  [[gnu::noinline]] void fill_neighbours(const Request& request, View view, const Place place) {
-    const std::uint32_t own = index_of(request.address) % kPrefill;
-    const std::uint32_t first = index_of(request.address) - own;
-    const GuestVirtual base = request.address - own * kPageSize;
-    const auto at = env_.memory(request.mapping.entry - own * sizeof(Entry));
-    Grant made = grant(request.privilege, view, place.owner);
-    for (std::uint32_t n = 0; at && n < kPrefill; ++n) {
-      const Entry guest = read_entry(*at + n * sizeof(Entry));
-      if (guest == 0 || tables_.leaf(place.table, first + n) != 0) continue;
-      Mapping next;
-      if (!format_.sibling(request.mapping, guest, next)) continue;
-      if (next.global != request.mapping.global) continue;
-      const auto backing = env_.page(next.physical, base + n * kPageSize);
-      if (!backing || backing->machine.value() >> Format::kMachineBits != 0) continue;
-      give(made, next, *backing);
-      if (prefill(place, first + n, made, backing->frame)) ++tables_.counters().prefills;
-    }
-    tables_.clean_leaves(place.table, first, kPrefill);
-  }
-
   // --- dropping ---
 
   // Calls `visit(directory)` for those that have a slot of their own which a context of the guest

@@ -27,6 +27,7 @@ struct ShadowCounters {
   std::uint32_t prefills = 0;   // beside it
   std::uint32_t evictions = 0;  // contexts or tables emptied for want of a table
   std::uint32_t flushes = 0;    // of everything
+  std::uint32_t regrants = 0;   // flushes, and tags that were given: access_control() may differ
   std::uint32_t retags = 0;     // slots emptied for another key or view
   std::uint32_t recycles = 0;   // groups given to another context
 };
@@ -234,6 +235,7 @@ class ShadowTables {
   // Empties everything but the monitor's entries.
   void drop_all() {
     ++counters_.flushes;
+    ++counters_.regrants;
     for (unsigned d = 0; d < directory_end(); ++d) unpublish(d);
     env_.barrier();
     env_.invalidate_all();

@@ -69,7 +69,7 @@ struct alignas(16384) Cpu : CpuHead {
   std::uint32_t machine;          // machine address of this structure
   std::uint32_t partition;        // index in the plan, or kNoPartition
   std::uint32_t walk_attributes;  // of TTBR0
-  std::uint32_t flushes;  // of the shadow tables, when FastPath's rights were last looked up
+  std::uint32_t regrants;  // of the shadow tables, when FastPath's rights were last looked up
 
   std::uint32_t recycles;  // of the shadow tables, when `contexts` was last written
   bool lazy_domains;       // plan::UserAccess::Lazy

@@ -31,13 +31,6 @@ Abort external_abort(GuestVirtual at, Access access) {
 
 }  // namespace
 
-Abort Processor::abort_of(const ShadowPaging::Fault& fault, GuestVirtual at, Access access) {
-  return {.status = static_cast<FaultStatus>(fault.status()),
-          .domain = fault.domain,
-          .write = access == Access::Write,
-          .address = at};
-}
-
 void Processor::follow_controls() {
   const ShortDescriptor::Controls wanted = controls_of(cpu_.vcpu);
   shadow().set_translation(wanted);
@@ -46,12 +39,6 @@ void Processor::follow_controls() {
 void Processor::vectors_changed() {
   cpu_.fast.call_vector = vector_of(cpu_.vcpu.control, Exception::SupervisorCall);
   cpu_.fast.irq_vector = 0;
-}
-
-void Processor::follow_stubs() {
-  const ShortDescriptor::Controls& known = cpu_.shadow->format().controls();
-  const SharedState& shared = *cpu_.vcpu.shared;
-  if (known.dacr != shared.dacr || known.ttbr0 != shared.ttbr0) follow_controls();
 }
 
 std::expected<GuestPhysical, Abort> Processor::reach(GuestVirtual at, Access access,
@@ -206,7 +193,7 @@ std::uint32_t Processor::maintain_lines(CacheOperation operation, std::uint32_t 
                                         std::uint32_t limit, std::uint32_t step) {
   constexpr std::uint32_t kMost = 4096;  // lines
   if (limit <= at || step > mem::kPageSize) return at;
-  if ((limit - at) / step >= kMost) limit = at + kMost * step;
+  if (limit - at >= kMost * step) limit = at + kMost * step;
   cpu_.roots.use_guest();
   switch (operation) {
     case CacheOperation::CleanDataAt:

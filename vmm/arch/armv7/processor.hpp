@@ -46,13 +46,22 @@ class Processor {
   // Tells the shadow engine what the guest's translation registers hold now.
   void follow_controls();
   // The same, if stubs may have written one: they do so without an exit.
-  void follow_stubs();
+  void follow_stubs() {
+    const ShortDescriptor::Controls& known = cpu_.shadow->format().controls();
+    const SharedState& shared = *cpu_.vcpu.shared;
+    if (known.dacr != shared.dacr || known.ttbr0 != shared.ttbr0) follow_controls();
+  }
   // Where the guest's access leads, or the abort that it takes instead.
   [[nodiscard]] std::expected<GuestPhysical, Abort> reach(GuestVirtual at, Access access,
                                                           Privilege privilege);
   // The abort that the format's fault is.
   [[nodiscard]] static Abort abort_of(const ShadowPaging::Fault& fault, GuestVirtual at,
-                                      Access access);
+                                      Access access) {
+    return {.status = static_cast<FaultStatus>(fault.status()),
+            .domain = fault.domain,
+            .write = access == Access::Write,
+            .address = at};
+  }
   // Makes a page of the guest's memory fit to be run by its kernel at `at`, and nowhere else; false
   // if its words do not fit the dictionary.
   [[nodiscard]] bool patch(HostPhysical page, GuestVirtual at);

@@ -1,10 +1,12 @@
 // One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is
 // in doc/; each row is a case here or a row of emulate.hpp and control_registers.hpp.
 #include "arch/armv7/emulate.hpp"
+#include "arch/armv7/exit.hpp"
 #include "arch/armv7/instructions.hpp"
 #include "arch/armv7/maintenance_loop.hpp"
 #include "arch/armv7/monitor.hpp"
 #include "arch/armv7/processor.hpp"
+#include "arch/armv7/short_way.hpp"
 #include "arch/armv7/view.hpp"
 
 namespace mezzo::armv7 {
@@ -21,19 +23,12 @@ struct Exit {
   Frame& frame;
   Processor processor;
   Context<Processor> context;
+  Refused refused;  // of an abort
   Armv7Exit cause = Armv7Exit::UndefinedInstruction;
   std::uint32_t value = 0;
 
-  Exit(Cpu& of, Frame& at) : cpu(of), frame(at), processor(of), context{processor, of.vcpu, at} {}
-
-  void record(std::uint32_t pc) {
-    ++status_region.partitions[cpu.partition].exits[static_cast<std::uint32_t>(cause)];
-    status::Trace& trace = status_region.traces[cpu.index];
-    const std::uint32_t next = trace.next;
-    trace.entries[next % status::kTraceEntries] = {next, static_cast<std::uint32_t>(cause), pc,
-                                                   value};
-    trace.next = next + 1;
-  }
+  Exit(Cpu& of, Frame& at, const Refused& what)
+      : cpu(of), frame(at), processor(of), context{processor, of.vcpu, at}, refused(what) {}
 };
 
 [[nodiscard]] bool is_thumb(const Frame& frame) { return (frame.cpsr & psr::kThumb) != 0; }
@@ -103,10 +98,7 @@ Verdict answer_undefined(Exit& exit) {
 
 Verdict give_abort(Exit& exit, const Abort& abort, Access access) {
   exit.cause = Armv7Exit::GuestAbort;
-  if (exit.cpu.vcpu.is_user() && !exit.cpu.slow_fills) {
-    exit.cpu.missed = {abort.address, access};
-    exit.cpu.fast.blocked |= FastPath::kMissed;
-  }
+  if (exit.cpu.vcpu.is_user()) expect_return(exit.cpu, abort.address, access);
   return access == Access::Execute ? prefetch_abort(abort) : data_abort(abort);
 }
 
@@ -138,12 +130,6 @@ Verdict access_device(Exit& exit, GuestVirtual at, Access access) {
   const Abort abort = {
       .status = FaultStatus::External, .write = access == Access::Write, .address = at};
   return give_abort(exit, abort, access);
-}
-
-// Somebody may access a page now: processes may run words that have been replaced for their kernel.
-void note_execution(Cpu& cpu, GuestPhysical page, Access access, Privilege privilege) {
-  if (access != Access::Execute || privilege != Privilege::User) return;
-  if (Processor(cpu).has_replaced_words(page)) cpu.fast.blocked |= FastPath::kSharedText;
 }
 
 // An access that the shadow tables refused.
@@ -188,45 +174,15 @@ Verdict settle_access(Exit& exit, GuestVirtual at, Access access, Privilege priv
   }
 }
 
-// Whether the processor refused an access for what the tables say (B3.13.3), not for alignment or
-// because a bus failed.
-[[nodiscard]] bool is_from_tables(std::uint32_t fault_status) {
-  switch (fault_status & 0x40f) {
-    case 0x3:  // access flag, section
-    case 0x5:
-    case 0x6:  // access flag, page
-    case 0x7:
-    case 0x9:
-    case 0xb:
-    case 0xd:
-    case 0xf:
-      return true;
-    default:
-      return false;
+Verdict answer_abort(Exit& exit, Exception exception) {
+  const Refused& refused = exit.refused;
+  exit.value = refused.at.value();
+  if (refused.is_by_tables()) {
+    return settle_access(exit, refused.at, refused.access, exit.context.privilege());
   }
-}
-
-Verdict answer_data_abort(Exit& exit) {
-  const std::uint32_t status = Dfsr::read();
-  const GuestVirtual at{Dfar::read()};
-  const Access access = (status & 1u << 11) != 0 ? Access::Write : Access::Read;
-  exit.value = at.value();
-  if (is_from_tables(status)) {
-    return settle_access(exit, at, access, exit.context.privilege());
-  }
+  const std::uint32_t kept = exception == Exception::DataAbort ? 0x1c0f : 0x140f;
   exit.cause = Armv7Exit::GuestAbort;
-  return abort_verdict(Exception::DataAbort, status & 0x1c0f, at);
-}
-
-Verdict answer_prefetch_abort(Exit& exit) {
-  const std::uint32_t status = Ifsr::read();
-  const GuestVirtual at{Ifar::read()};  // not the PC, if an instruction goes on in the next page
-  exit.value = at.value();
-  if (is_from_tables(status)) {
-    return settle_access(exit, at, Access::Execute, exit.context.privilege());
-  }
-  exit.cause = Armv7Exit::GuestAbort;
-  return abort_verdict(Exception::PrefetchAbort, status & 0x140f, at);
+  return abort_verdict(exception, refused.status & kept, refused.at);
 }
 
 // ---- interrupts ----
@@ -290,12 +246,7 @@ bool deliver_quickly(Exit& exit, const Verdict& verdict) {
 Verdict take(Exit& exit, const Verdict& verdict) {
   const Verdict delivered =
       deliver_quickly(exit, verdict) ? Verdict::resume() : deliver(exit.context, verdict);
-  SharedState& shared = *exit.cpu.vcpu.shared;
-  const SystemControl& control = exit.cpu.vcpu.control;
-  shared.dfsr = control.dfsr;
-  shared.ifsr = control.ifsr;
-  shared.dfar = control.dfar;
-  shared.ifar = control.ifar;
+  share_faults(exit.cpu.vcpu);
   return delivered;
 }
 
@@ -412,7 +363,7 @@ std::optional<std::uint32_t> leave_stub(Exit& exit, std::uint32_t trap) {
   const auto word = exit.cpu.stubs.roll_back(exit.frame, *exit.cpu.vcpu.shared);
   if (!word || trap == MEZZO_TRAP_SUPERVISOR_CALL) return word;
   if (trap != MEZZO_TRAP_DATA_ABORT) return std::nullopt;
-  const std::uint32_t at = Dfar::read();
+  const std::uint32_t at = exit.refused.at.value();
   const bool rang = Stubs::contains(at) || at - layout::kWindow < layout::kWindowSize;
   return rang ? word : std::nullopt;
 }
@@ -441,9 +392,9 @@ Verdict decide(Exit& exit, std::uint32_t trap) {
     case MEZZO_TRAP_UNDEFINED:
       return answer_undefined(exit);
     case MEZZO_TRAP_DATA_ABORT:
-      return answer_data_abort(exit);
+      return answer_abort(exit, Exception::DataAbort);
     case MEZZO_TRAP_PREFETCH_ABORT:
-      return answer_prefetch_abort(exit);
+      return answer_abort(exit, Exception::PrefetchAbort);
     case MEZZO_TRAP_IRQ:
     case MEZZO_TRAP_FIQ:
       return answer_interrupt(exit, trap);
@@ -463,11 +414,35 @@ void remember_context(Cpu& cpu) {
   cpu.contexts[cpu.vcpu.asid()] = cpu.roots.guest();
 }
 
-// Assembly has switched to another context.
-void follow_context(Cpu& cpu) {
-  if (cpu.shadow->format().controls().contextidr == cpu.vcpu.control.contextidr) return;
-  cpu.roots.adopt_guest(cpu.contexts[cpu.vcpu.asid()]);
-  Processor(cpu).follow_controls();
+// Every exit but those of the short ways.
+[[gnu::noinline]] void handle_exit(Cpu& cpu, Frame& frame, std::uint32_t trap,
+                                   const Refused& refused) {
+  Exit exit(cpu, frame, refused);
+  const std::uint32_t pc = frame.pc;
+  const bool was_user = cpu.vcpu.is_user();
+  const std::uint32_t mode = cpu.vcpu.mode, masks = cpu.vcpu.masks(), dacr = cpu.vcpu.shared->dacr;
+  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
+  follow_context(cpu);
+  Verdict verdict = decide(exit, trap);
+  record_exit(cpu, exit.cause, pc, exit.value);
+  if (const auto end = cpu.devices.take_end()) verdict = *end;
+  while (verdict.kind != Kind::Resume) {
+    if (verdict.kind == Kind::Stop || verdict.kind == Kind::Restart) end_partition(cpu, verdict);
+    verdict = apply(exit, verdict);
+  }
+  if (cpu.interrupts.has_beaten() || is_commanded()) obey_control(cpu);
+  const bool is_interrupt = trap == MEZZO_TRAP_IRQ || trap == MEZZO_TRAP_FIQ;
+  const bool quiet = !is_interrupt && (masks & ~cpu.vcpu.masks()) == 0 && cpu.core == nullptr &&
+                     (cpu.fast.blocked & FastPath::kInterrupt) == 0;
+  // Most exits leave the guest where it was but for a register, or an entry of its tables.
+  const bool filled = exit.cause == Armv7Exit::ShadowFill;
+  const bool same = quiet && (trap == MEZZO_TRAP_UNDEFINED || filled) && cpu.vcpu.mode == mode &&
+                    cpu.vcpu.shared->dacr == dacr && is_view_loaded(cpu) &&
+                    (!filled || are_rights_loaded(cpu));
+  if (same) return cpu.roots.use_guest();
+  if (!quiet) settle_interrupts(exit);
+  follow_mode(exit, was_user);
+  enter_guest(cpu);
 }
 
 }  // namespace
@@ -481,10 +456,10 @@ void enter_guest(Cpu& cpu) {
     cpu.fast.user_access = cpu.shadow->access_control(Privilege::User, true);
     cpu.fast.kernel_access = cpu.shadow->access_control(Privilege::Kernel, true);
     cpu.fast.blocked &= ~FastPath::kStale;
-  } else if (cpu.flushes != cpu.shadow->counters().flushes) {
+  } else if (cpu.regrants != cpu.shadow->counters().regrants) {
     cpu.fast.blocked |= FastPath::kStale;
   }
-  cpu.flushes = cpu.shadow->counters().flushes;
+  cpu.regrants = cpu.shadow->counters().regrants;
   remember_context(cpu);
 }
 
@@ -509,32 +484,14 @@ extern "C" void handle_trap(std::uint32_t trap, std::uint32_t psr) {
   Cpu& cpu = this_cpu();
   Frame& frame = *pointer_to<Frame>(layout::kFrame);
   if ((psr & psr::kModeMask) != psr::kUser) bug("unexpected trap in the monitor", &frame);
-  Exit exit(cpu, frame);
-  const std::uint32_t pc = frame.pc;
-  const bool was_user = cpu.vcpu.is_user();
-  const std::uint32_t mode = cpu.vcpu.mode, masks = cpu.vcpu.masks(), dacr = cpu.vcpu.shared->dacr;
-  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
-  follow_context(cpu);
-  Verdict verdict = decide(exit, trap);
-  exit.record(pc);
-  if (const auto end = cpu.devices.take_end()) verdict = *end;
-  while (verdict.kind != Kind::Resume) {
-    if (verdict.kind == Kind::Stop || verdict.kind == Kind::Restart) end_partition(cpu, verdict);
-    verdict = apply(exit, verdict);
+  if (trap != MEZZO_TRAP_DATA_ABORT && trap != MEZZO_TRAP_PREFETCH_ABORT) {
+    const bool is_kernels = trap == MEZZO_TRAP_UNDEFINED && !cpu.vcpu.is_user();
+    if (is_kernels && answer_maintenance(cpu, frame)) return;
+    return handle_exit(cpu, frame, trap, {});
   }
-  if (cpu.interrupts.has_beaten() || is_commanded()) obey_control(cpu);
-  const bool is_interrupt = trap == MEZZO_TRAP_IRQ || trap == MEZZO_TRAP_FIQ;
-  const bool quiet = !is_interrupt && (masks & ~cpu.vcpu.masks()) == 0 && cpu.core == nullptr &&
-                     (cpu.fast.blocked & FastPath::kInterrupt) == 0;
-  // Most exits leave the guest where it was but for a register, or an entry of its tables.
-  const bool filled = exit.cause == Armv7Exit::ShadowFill;
-  const bool same = quiet && (trap == MEZZO_TRAP_UNDEFINED || filled) && cpu.vcpu.mode == mode &&
-                    cpu.vcpu.shared->dacr == dacr && is_view_loaded(cpu) &&
-                    (!filled || are_rights_loaded(cpu));
-  if (same) return cpu.roots.use_guest();
-  if (!quiet) settle_interrupts(exit);
-  follow_mode(exit, was_user);
-  enter_guest(cpu);
+  const Refused refused = Refused::by(trap);
+  if (cpu.vcpu.is_user() && answer_process_abort(cpu, frame, refused)) return;
+  handle_exit(cpu, frame, trap, refused);
 }
 
 }  // namespace mezzo::armv7

@@ -116,9 +116,11 @@ static_assert(offsetof(Vcpu, other_high) == 76);
 static_assert(offsetof(Vcpu, control) == 96);
 
 // Makes `mode`, one that psr::is_mode() knows, the guest's: saves the registers of the current one
-// and brings those of the new one into the frame. Masks and execution state stay.
-inline void change_mode(Vcpu& vcpu, Frame& frame, std::uint32_t mode) {
-  const BankName from = bank_of(vcpu.mode), to = bank_of(mode);
+// and brings those of the new one into the frame. Masks and execution state stay. `current` is the
+// vCPU's: where it is a constant, little is left of all this.
+[[gnu::always_inline]] inline void change_mode(Vcpu& vcpu, Frame& frame, std::uint32_t current,
+                                               std::uint32_t mode) {
+  const BankName from = bank_of(current), to = bank_of(mode);
   if (from != to) {
     vcpu.bank(from) = {frame.r[13], frame.r[14], vcpu.shared->spsr};
     const Bank& bank = vcpu.bank(to);
@@ -136,6 +138,10 @@ inline void change_mode(Vcpu& vcpu, Frame& frame, std::uint32_t mode) {
   const std::uint32_t masks = vcpu.masks();
   vcpu.mode = mode;
   vcpu.set_masks(masks);
+}
+
+inline void change_mode(Vcpu& vcpu, Frame& frame, std::uint32_t mode) {
+  change_mode(vcpu, frame, vcpu.mode, mode);
 }
 
 // A register as User mode sees it, wherever it is now. `number` is 0 to 14.

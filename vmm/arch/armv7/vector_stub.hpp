@@ -27,6 +27,12 @@ class VectorStubs {
   // Some text has changed.
   void forget() { state_ = {}; }
 
+  // The stub behind the vector at `at`, if that is known to be one.
+  [[nodiscard]] const VectorStub* known(Exception exception, std::uint32_t at) const {
+    const State& state = state_[static_cast<std::size_t>(exception) % state_.size()];
+    return state.is_stub && state.vector == at ? &state.stub : nullptr;
+  }
+
   // The stub behind the vector at `at`, if it is one.
   template <class Read>
   [[nodiscard]] const VectorStub* find(Exception exception, std::uint32_t at, Read&& read) {
@@ -92,22 +98,22 @@ class VectorStubs {
   std::array<State, 8> state_{};
 };
 
-// deliver() and then `stub`, which lies behind the exception's vector. The kernel's rights and root
-// are loaded. Returns false, with nothing changed but what the stub itself would write, if it
-// cannot be told what the stub would do.
+// deliver() and then `stub`, which lies behind the exception's vector, for a guest in mode `from`,
+// which enters `mode`: neither has the exception's own bank. The kernel's rights and root are
+// loaded. Returns false, with nothing changed but what the stub itself would write, if its table or
+// its stack cannot be reached.
 template <Machine M>
-[[nodiscard]] bool deliver_through(Context<M>& c, const Verdict& verdict, const VectorStub& stub) {
+[[nodiscard, gnu::always_inline]] inline bool enter_behind(Context<M>& c, const Verdict& verdict,
+                                                           const VectorStub& stub,
+                                                           std::uint32_t from, std::uint32_t mode) {
   Vcpu& v = c.vcpu;
   Frame& f = c.frame;
   const auto exception = static_cast<Exception>(verdict.vector);
   const bool thumb = (f.cpsr & psr::kThumb) != 0;
-  const std::uint32_t through = handler_mode(exception), mode = through ^ stub.mode_change;
-  const bool nested = bank_of(v.mode) == bank_of(through);
-  if (nested || !psr::is_mode(mode) || mode == psr::kUser || (thumb && !v.is_user())) return false;
-  const std::uint32_t saved = v.status(f);
+  const std::uint32_t saved = (f.cpsr & psr::kLive) | v.masks() | from;
   const auto target = c.machine.instruction_at(stub.table + (saved & 15) * 4);
   if (!target || (*target & 3) != 0) return false;
-  Bank& bank = v.bank(bank_of(through));
+  Bank& bank = v.bank(bank_of(handler_mode(exception)));
   const std::uint32_t link = f.pc + link_offset(exception, thumb) - stub.correction;
   if (!c.machine.put_words(bank.sp, f.r[0], link, saved)) return false;
 
@@ -117,10 +123,23 @@ template <Machine M>
   f.r[0] = bank.sp;
   bank.lr = *target;
   bank.spsr = (f.cpsr & psr::kLive) | masks | mode;
-  change_mode(v, f, mode);
+  change_mode(v, f, from, mode);
   v.set_masks(masks);
   f.pc = *target;
   return true;
+}
+
+// The same from whatever mode the guest is in. False also if it cannot be told what the stub would
+// do.
+template <Machine M>
+[[nodiscard]] bool deliver_through(Context<M>& c, const Verdict& verdict, const VectorStub& stub) {
+  const std::uint32_t from = c.vcpu.mode;
+  const std::uint32_t through = handler_mode(static_cast<Exception>(verdict.vector));
+  const std::uint32_t mode = through ^ stub.mode_change;
+  const bool nested = bank_of(from) == bank_of(through);
+  const bool stuck = (c.frame.cpsr & psr::kThumb) != 0 && from != psr::kUser;
+  if (nested || !psr::is_mode(mode) || mode == psr::kUser || stuck) return false;
+  return enter_behind(c, verdict, stub, from, mode);
 }
 
 }  // namespace mezzo::armv7

@@ -17,10 +17,16 @@ namespace mezzo::armv7 {
   return {static_cast<std::uint32_t>(root.table.value()) | cpu.walk_attributes, root.context};
 }
 
+// Whether the root of `privilege` is the one that was loaded for the guest last, and the rights that
+// were looked up then still mean the same.
+[[nodiscard]] inline bool has_view(const Cpu& cpu, Privilege privilege) {
+  return root_of(cpu, privilege) == cpu.roots.guest() &&
+         cpu.regrants == cpu.shadow->counters().regrants;
+}
+
 // Whether the guest's root and rights are still those that were loaded for it last.
 [[nodiscard]] inline bool is_view_loaded(const Cpu& cpu) {
-  return root_of(cpu, privilege_of(cpu)) == cpu.roots.guest() &&
-         cpu.flushes == cpu.shadow->counters().flushes &&
+  return has_view(cpu, privilege_of(cpu)) &&
          cpu.shadow->format().controls().dacr == cpu.vcpu.shared->dacr;
 }
 
@@ -29,7 +35,7 @@ namespace mezzo::armv7 {
 // opening it again would be an exit.
 [[nodiscard]] inline std::uint32_t access_of(Cpu& cpu, Privilege privilege) {
   const std::uint32_t access = cpu.shadow->access_control(privilege, true);
-  const bool known = cpu.lazy_domains && cpu.flushes == cpu.shadow->counters().flushes &&
+  const bool known = cpu.lazy_domains && cpu.regrants == cpu.shadow->counters().regrants &&
                      (cpu.fast.blocked & FastPath::kStale) == 0;
   return privilege == Privilege::Kernel && known ? access | cpu.fast.kernel_access : access;
 }

@@ -1,0 +1,121 @@
+// The short ways of aborts of processes and of maintenance.
+#include "arch/armv7/short_way.hpp"
+
+#include "arch/armv7/exception.hpp"
+#include "arch/armv7/exit.hpp"
+#include "arch/armv7/instructions.hpp"
+#include "arch/armv7/maintenance_loop.hpp"
+#include "arch/armv7/view.hpp"
+
+namespace mezzo::armv7 {
+namespace {
+
+using mem::Outcome;
+using status::Armv7Exit;
+
+// Whether assembly would let this process call its kernel, too: see fast_path.hpp.
+[[nodiscard]] bool may_call(const Cpu& cpu) {
+  return (cpu.fast.blocked & ~FastPath::kMissed) == 0 && cpu.core == nullptr && !cpu.slow_vectors &&
+         cpu.fast.dacr == cpu.vcpu.shared->dacr;
+}
+
+// The guest's memory is what its registers say now.
+void follow_guest(Cpu& cpu) {
+  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
+  follow_context(cpu);
+}
+
+// Enters the kernel's handler behind its vector stub; false if that cannot be told.
+template <Exception exception>
+[[nodiscard]] bool enter_handler(Cpu& cpu, Frame& frame, std::uint32_t fault_status,
+                                 GuestVirtual at) {
+  Vcpu& vcpu = cpu.vcpu;
+  const VectorStub* const stub =
+      cpu.vector_stubs.known(exception, vector_of(vcpu.control, exception));
+  if (stub == nullptr || (psr::kAbort ^ stub->mode_change) != psr::kSupervisor) return false;
+  if (!has_view(cpu, Privilege::Kernel)) return false;
+  cpu.roots.use_guest();
+  Dacr::write(cpu.fast.kernel_access);
+  instruction_barrier();
+  Processor processor(cpu);
+  Context<Processor> context{processor, vcpu, frame};
+  if (!enter_behind(context, abort_verdict(exception, fault_status, at), *stub, psr::kUser,
+                    psr::kSupervisor)) {
+    return false;
+  }
+  SharedState& shared = *vcpu.shared;
+  const Bank& user = vcpu.bank(BankName::User);
+  shared.user_sp = user.sp;
+  shared.user_lr = user.lr;
+  share_faults(vcpu);
+  ThreadUserReadOnly::write(shared.kernels_thread);
+  return true;
+}
+
+}  // namespace
+
+bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
+  if (!refused.is_by_tables() || !may_call(cpu)) return false;
+  const GuestVirtual at = refused.at;
+  const Access access = refused.access;
+  follow_guest(cpu);
+  Processor processor(cpu);
+  processor.follow_stubs();
+  const auto result = processor.shadow().miss(at, access, Privilege::User);
+  const std::uint32_t pc = frame.pc;
+  if (result.outcome == Outcome::Filled) {
+    note_execution(cpu, result.physical, access, Privilege::User);
+    record_exit(cpu, Armv7Exit::ShadowFill, pc, at.value());
+    if (is_view_loaded(cpu) && are_rights_loaded(cpu)) {
+      cpu.roots.use_guest();
+    } else {
+      enter_guest(cpu);
+    }
+    return true;
+  }
+  if (result.outcome != Outcome::GuestFault) return false;
+  const Abort abort = Processor::abort_of(result.fault, at, access);
+  const bool done =
+      access == Access::Execute
+          ? enter_handler<Exception::PrefetchAbort>(cpu, frame, abort.instruction_status(), at)
+          : enter_handler<Exception::DataAbort>(cpu, frame, abort.data_status(), at);
+  if (!done) return false;
+  expect_return(cpu, at, access);
+  record_exit(cpu, Armv7Exit::GuestAbort, pc, at.value());
+  return true;
+}
+
+bool answer_maintenance(Cpu& cpu, Frame& frame) {
+  constexpr std::uint32_t kWord = 4;
+  const bool is_arm = (frame.cpsr & psr::kThumb) == 0;
+  if (!is_arm || cpu.core != nullptr || Stubs::contains(frame.pc - kWord)) return false;
+  follow_guest(cpu);
+  Processor processor(cpu);
+  const auto word = processor.instruction_at(frame.pc - kWord);
+  if (!word) return false;
+  const Decoded& decoded = cpu.decoded.look_up(*word);
+  if (decoded.cause != Armv7Exit::TlbOperation && decoded.cause != Armv7Exit::CacheOperation) {
+    return false;
+  }
+  const std::uint32_t behind = frame.pc;
+  frame.pc -= kWord;
+  Context<Processor> context{processor, cpu.vcpu, frame};
+  const auto loop = maintenance_loop(context, decoded.instruction, decoded.control);
+  const Verdict verdict = loop ? run(context, decoded.instruction, *loop)
+                               : emulate(context, decoded.instruction, decoded.control);
+  if (verdict.kind == Verdict::Kind::Skip) {
+    finish_instruction(frame);
+  } else if (verdict.kind != Verdict::Kind::Resume) {
+    frame.pc = behind;
+    return false;
+  }
+  record_exit(cpu, decoded.cause, behind, *word);
+  if (has_view(cpu, Privilege::Kernel)) {
+    cpu.roots.use_guest();
+  } else {
+    enter_guest(cpu);
+  }
+  return true;
+}
+
+}  // namespace mezzo::armv7
