@@ -23,7 +23,7 @@ see_it_count() {
   local lines
   lines=$(count_lines)
   more() { (($(count_lines) > lines + 50)); }
-  wait_until 60 more
+  wait_until 300 more
 }
 
 # Every number came once and in order. Gaps of more than 50 ms between two time stamps go to gaps.txt, as

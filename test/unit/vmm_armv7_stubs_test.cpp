@@ -479,21 +479,5 @@ TEST_F(Armv7Alias, APatchedPageIsFilledForExecutionWhereItIsPatchedFor) {
   EXPECT_FALSE(runs(kText));
 }
 
-TEST_F(Armv7Alias, NeighboursAreFilledByTheSameRule) {
-  patch(kText + 0x1000, 1);
-  // A page that is patched for another address, among those that are filled together.
-  memory.state_of(*Machine::translate(mem::GuestPhysical{kPhysical + 0x2000})) = {
-      .writable = false, .executable = true};
-  memory.state_of(*Machine::translate(mem::GuestPhysical{kPhysical + 0x3000})) = {
-      .writable = false, .executable = true};
-  EXPECT_EQ(miss(kText + 0x1000, Access::Execute), Outcome::Filled);
-  EXPECT_TRUE(runs(kText + 0x1000));
-  for (std::uint32_t page = 2; page < 16; ++page) {
-    EXPECT_FALSE(runs(kText + page * 0x1000)) << page;
-    EXPECT_EQ(miss(kText + page * 0x1000, Access::Read), Outcome::Filled);
-    EXPECT_FALSE(runs(kText + page * 0x1000)) << page;
-  }
-}
-
 }  // namespace
 }  // namespace mezzo::armv7

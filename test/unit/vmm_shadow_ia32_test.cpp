@@ -96,21 +96,6 @@ TYPED_TEST(ShadowIa32, AccessedAndDirtyAreSetInTheGuestsTables) {
   EXPECT_TRUE(this->seen(0)->write);
 }
 
-TYPED_TEST(ShadowIa32, NeighboursNeedNoMarks) {
-  this->table(this->kPresent | this->kWritable | this->kUser);
-  this->page(0, this->kPresent | this->kUser);
-  this->page(1, this->kPresent | this->kUser);
-  this->page(2, this->kPresent | this->kUser | this->kWritable | this->kAccessed);
-  this->page(3, this->kPresent | this->kUser | this->kWritable | this->kAccessed | this->kDirty);
-  this->page(16, this->kPresent | this->kUser | this->kAccessed);
-  EXPECT_EQ(this->miss(0, Access::Read, Privilege::User), Outcome::Filled);
-  EXPECT_FALSE(this->seen(0x1000));
-  EXPECT_FALSE(this->seen(0x2000).value().write);
-  EXPECT_TRUE(this->seen(0x3000).value().write);
-  EXPECT_FALSE(this->seen(0x10000));
-  EXPECT_EQ(this->guest_page(1) & 0x60, 0u);
-}
-
 TYPED_TEST(ShadowIa32, NewRootDropsWhatIsNotGlobal) {
   this->table(this->kPresent | this->kWritable | this->kUser);
   this->page(0, this->kPresent | this->kUser);

@@ -211,8 +211,7 @@ TEST_F(ShadowMaintenance, AnotherViewOfASlot) {
   fill(0x9000, Access::Read, Privilege::Kernel);
   EXPECT_THAT(done(), ElementsAre("slot = 0", "clean slot", "barrier", "page 8000, 3", "barrier",
                                   "clear leaf", "clean leaf", "barrier",  // the old
-                                  "slot set", "clean slot", "leaf set", "leaf set", "clean leaf",
-                                  "barrier"));
+                                  "slot set", "clean slot", "leaf set", "clean leaf", "barrier"));
   EXPECT_EQ(shadow.counters().retags, 1u);
 }
 

@@ -51,33 +51,22 @@ TEST_P(ShadowShort, ExecutionByTheKernelNeedsThePartition) {
   EXPECT_TRUE(seen(0xc0202004, Privilege::Kernel).write);
 }
 
-TEST_P(ShadowShort, NeighboursOfAUserPage) {
-  for (std::uint32_t n = 0; n < 32; ++n) {
-    const std::uint32_t rights = n == 3 ? kKernelOnly : kUserReads;
-    page(0x10000 + n * 0x1000, Machine::kGuest + n * 0x1000 + kSmall + rights + kNotGlobal);
-  }
-  EXPECT_EQ(miss(0x14000, Access::Read, Privilege::User).outcome, Outcome::Filled);
-  EXPECT_EQ(shadow.counters().prefills, 14u);
-  for (std::uint32_t n = 0; n < 32; ++n) {
-    EXPECT_EQ(seen(0x10000 + n * 0x1000, Privilege::User).read, n < 16 && n != 3) << n;
-  }
-}
-
-TEST_P(ShadowShort, NeighboursAreLeftOut) {
+TEST_P(ShadowShort, NothingIsFilledAhead) {
   Machine alone(kPoolBytes);
   Engine without(
       alone, HostPhysical{Machine::kPool}, kPoolBytes,
-      {.contexts = 4, .pages = Machine::kPages, .separation = GetParam(), .neighbours = false},
+      {.contexts = 4, .pages = Machine::kPages, .separation = GetParam(), .ahead = false},
       GuestVirtual{kWindow}, kMonitor);
   without.set_translation(controls);
   alone.put(GuestPhysical{kFirst}, kSecond | 1);
-  for (std::uint32_t n = 0; n < 16; ++n) {
-    alone.put(GuestPhysical{kSecond + n * 4},
-              (Machine::kGuest + n * 0x1000) | kSmall | kUserReads | kNotGlobal);
+  for (std::uint32_t n = 0; n < 16; ++n) {  // a large page, and a small one
+    alone.put(GuestPhysical{kSecond + n * 4}, Machine::kGuest | 1 | kUserReads | kNotGlobal);
   }
+  alone.put(GuestPhysical{kSecond + 16 * 4},
+            (Machine::kGuest + 0x10000) | kSmall | kUserReads | kNotGlobal);
   EXPECT_EQ(without.miss(GuestVirtual{0x4000}, Access::Read, Privilege::User).outcome,
             Outcome::Filled);
-  without.preload(GuestVirtual{0x5000}, std::nullopt);
+  without.preload(GuestVirtual{0x10000}, std::nullopt);
   EXPECT_EQ(without.counters().prefills, 0u);
 }
 

@@ -193,7 +193,9 @@ TEST_P(ShadowViews, PageInManyPlacesIsForgotten) {
   small_page(0xa000, 0x104000, kUserWrites | kNotGlobal, 1);
   for (const std::uint32_t number : {1u, 2u}) {
     use_context(number);
-    EXPECT_TRUE(fills(0x8000, Access::Write, Privilege::User));
+    for (const std::uint32_t at : {0x8000u, 0x9000u, 0xa000u}) {
+      EXPECT_TRUE(fills(at, Access::Write, Privilege::User));
+    }
   }
   shadow.forget_page(HostPhysical{Machine::kMachine + 0x103000});
   for (const std::uint32_t number : {2u, 1u}) {

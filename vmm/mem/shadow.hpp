@@ -36,7 +36,7 @@ struct ShadowShape {
   std::uint32_t contexts = 48;  // at most, as far as the pool reaches
   std::uint32_t pages = 0;      // env.frame() numbers these
   Separation separation = Separation::OneRoot;
-  bool neighbours = true;  // pages next to one that is touched are filled with it
+  bool ahead = true;  // entries that are likely to be needed next are filled, too
 };
 
 template <ShadowFormat Format, ShadowEnvironment Env>
@@ -65,7 +65,7 @@ class Shadow {
          GuestVirtual monitor_base, std::span<const Entry> monitor)
       : env_(env),
         two_roots_(shape.separation == Separation::TwoRoots),
-        neighbours_(shape.neighbours),
+        ahead_(shape.ahead),
         tables_(env, pool, pool_bytes, shape.contexts, two_roots_ ? 2 : 1,
                 ReverseMap::bytes(shape.pages), slot_of(monitor_base), monitor),
         reverse_(env, tables_, shape.pages) {
@@ -144,7 +144,7 @@ class Shadow {
     if constexpr (!Format::kMarksGuest) {
       const std::uint32_t slot = slot_of(address);
       Mapping mapping;
-      if (!neighbours_ || tables_.is_monitors(slot)) return;
+      if (!ahead_ || tables_.is_monitors(slot)) return;
       // Under a domain that is closed now the entry waits for its tag to be opened.
       if (format_.walk(address, reader(), mapping, true) || mapping.span != kPageSize) return;
       if (!mapping.global && context && *context != format_.context()) return;
@@ -405,8 +405,8 @@ class Shadow {
   }
   void set_mixed(std::uint32_t slot) { mixed_[slot / 32] |= 1u << slot % 32; }
 
-  // Writes the entry of a page into the table behind `entry`, which suits, and those of neighbours
-  // that need nothing else.
+  // Writes the entry of a page into the table behind `entry`, which suits, and those of pages that
+  // the same entry of the guest's maps.
   [[gnu::always_inline]] void fill_page(GuestVirtual address, Privilege privilege,
                                         const Mapping& mapping, const Backing& backing, View view,
                                         Entry entry) {
@@ -427,7 +427,7 @@ class Shadow {
     put_leaf(place, index, wanted, backing.frame);
     if (mapping.span > kPageSize) {
       tables_.pool().mark_wide(table, index, mapping.span);
-      if (old == 0 && neighbours_) {
+      if (old == 0 && ahead_) {
         return fill_alike({address, privilege, mapping, backing}, view, place);
       }
     }
@@ -522,7 +522,7 @@ class Shadow {
 
   Env& env_;
   bool two_roots_;
-  bool neighbours_;
+  bool ahead_;
   bool wide_seen_ = false;
   std::uint32_t context_ = 0;
   Format format_{};

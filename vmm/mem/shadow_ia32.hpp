@@ -59,8 +59,6 @@ class Ia32Shadow {
   struct Mapping : GuestMapping {
     std::array<Step, 3> steps{};  // by level - 1
     std::uint8_t level = 0;       // of the entry that maps the page; 0: no tables
-    // By all levels but the last.
-    bool upper_writable = true, upper_user = true, upper_executable = true;
   };
 
   static constexpr bool kPae = sizeof(Entry) == 8;
@@ -114,33 +112,10 @@ class Ia32Shadow {
     mapping.level = static_cast<std::uint8_t>(level + 1);
     mapping.physical = result->physical;
     mapping.span = result->page_size;
-    mapping.entry = mapping.steps[level].at;
     mapping.global = result->global && now_.global_pages;
     mapping.attributes = attributes(mapping.steps[level].entry);
     set_rights(mapping, result->writable, result->user, result->executable);
-    for (unsigned n = level + 2; n <= Guest::kLevels; ++n) {
-      const Entry upper = mapping.steps[n - 1].entry;
-      mapping.upper_writable = mapping.upper_writable && Guest::is_writable(upper, n);
-      mapping.upper_user = mapping.upper_user && Guest::is_user(upper, n);
-      mapping.upper_executable = mapping.upper_executable && Guest::is_executable(upper, n);
-    }
     return std::nullopt;
-  }
-  [[nodiscard]] bool sibling(const Mapping& mapping, Entry entry, Mapping& next) const {
-    if (mapping.level != 1 || !Guest::is_present(entry) || Guest::has_reserved_bits(entry, 1) ||
-        (entry & kAccessed) == 0) {
-      return false;
-    }
-    next.level = 1;
-    next.physical = Guest::target(entry, 1);
-    next.span = kPageSize;
-    next.global = Guest::is_global(entry) && now_.global_pages;
-    next.attributes = attributes(entry);
-    set_rights(next, mapping.upper_writable && Guest::is_writable(entry, 1),
-               mapping.upper_user && Guest::is_user(entry, 1),
-               mapping.upper_executable && Guest::is_executable(entry, 1));
-    if ((entry & kDirty) == 0) withhold_write(next);
-    return true;
   }
   [[nodiscard]] static Fault permission_fault(const Mapping& mapping) {
     return {Fault::Kind::Protection, mapping.level};

@@ -39,7 +39,6 @@ struct GuestMapping {
   std::uint8_t key = 0;      // protection key: pages that the guest opens and closes as one by a
                              // register (an ARM domain), with how it opens them now
   std::uint16_t attributes = 0;  // memory type, in the format's own encoding
-  GuestPhysical entry{};         // where the last entry lies
 
   [[nodiscard]] constexpr Rights rights(Privilege privilege) const {
     return privilege == Privilege::Kernel ? kernel : user;
@@ -139,9 +138,6 @@ concept ShadowFormat =
       {
         made.walk(GuestVirtual{}, read, mapping)
       } -> std::same_as<std::optional<typename Format::Fault>>;
-      // Fills in what another entry of the table that `mapping.entry` lies in maps. False if the
-      // guest cannot use that without a fault or a mark.
-      { made.sibling(mapping, entry, mapping) } -> std::same_as<bool>;
       { made.permission_fault(mapping) } -> std::same_as<typename Format::Fault>;
       // Before an allowed access is granted: sets accessed and dirty bits in the guest's tables,
       // and takes from `mapping` what must trap to set one later.

@@ -72,7 +72,7 @@ bool build_paging(Cpu& cpu, const Partition& partition) {
       cpu.memory, HostPhysical{pool->shadow}, pool->shadow_bytes,
       mem::ShadowShape{.pages = pages,
                        .separation = roots ? mem::Separation::TwoRoots : mem::Separation::OneRoot,
-                       .neighbours = (row.slow_paths & plan::kFastPrefill) == 0},
+                       .ahead = (row.slow_paths & plan::kFastPrefill) == 0},
       GuestVirtual{layout::kWindow}, std::span<const std::uint32_t>(window));
   if (!cpu.shadow->is_usable()) return false;
   cpu.stubs.reset(

@@ -150,21 +150,12 @@ class ShortDescriptor {
     mapping.level = 2;
     mapping.domain = domain;
     mapping.key = access == kManager ? domain | kManaged : domain;
-    mapping.entry = place;
     if ((second & 2) != 0) {
       small_page(mapping, second, at);
     } else {
       mapping = large_page(mapping, second, at);
     }
     return std::nullopt;
-  }
-  // Only small pages: what a large page maps is known from any of its entries.
-  [[nodiscard, gnu::always_inline]] bool sibling(const Mapping& mapping, Entry entry,
-                                                 Mapping& next) const {
-    if ((entry & 2) == 0 || lacks_access_flag(entry)) return false;
-    next.key = mapping.key;
-    small_page(next, entry, 0);
-    return true;
   }
   [[nodiscard]] static Fault permission_fault(const Mapping& mapping) {
     return {Fault::Kind::Permission, mapping.level, mapping.domain};

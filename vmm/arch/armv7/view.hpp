@@ -17,8 +17,8 @@ namespace mezzo::armv7 {
   return {static_cast<std::uint32_t>(root.table.value()) | cpu.walk_attributes, root.context};
 }
 
-// Whether the root of `privilege` is the one that was loaded for the guest last, and the rights that
-// were looked up then still mean the same.
+// Whether the root of `privilege` is the one that was loaded for the guest last, and the rights
+// that were looked up then still mean the same.
 [[nodiscard]] inline bool has_view(const Cpu& cpu, Privilege privilege) {
   return root_of(cpu, privilege) == cpu.roots.guest() &&
          cpu.regrants == cpu.shadow->counters().regrants;
