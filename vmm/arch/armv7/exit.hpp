@@ -10,7 +10,7 @@ namespace mezzo::armv7 {
 // For the counters and the trace ring: an exit of the guest at `pc`.
 inline void record_exit(const Cpu& cpu, status::Armv7Exit cause, std::uint32_t pc,
                         std::uint32_t value) {
-  ++status_region.partitions[cpu.partition].exits[static_cast<std::uint32_t>(cause)];
+  ++pointer_to<std::uint64_t>(cpu.fast.exits)[static_cast<std::uint32_t>(cause)];
   status::Trace& trace = status_region.traces[cpu.index];
   const std::uint32_t next = trace.next;
   trace.entries[next % status::kTraceEntries] = {next, static_cast<std::uint32_t>(cause), pc,
