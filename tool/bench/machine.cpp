@@ -59,7 +59,7 @@ constexpr std::array kMachines{
     variant("armv7-no-domain-access", "without stubs for DACR",
             R"(slow_paths = ["domain_access"])"),
     variant("armv7-no-return", "calls and returns by C++", R"(slow_paths = ["return"])"),
-    variant("armv7-no-prefill", "without neighbours of a filled page",
+    variant("armv7-no-prefill", "nothing filled ahead of need",
             R"(slow_paths = ["prefill"])"),
     variant("armv7-no-table-flush", "with each flush of an entry of the guest's tables",
             R"(slow_paths = ["table_flush"])"),

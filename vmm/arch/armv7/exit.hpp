@@ -18,8 +18,9 @@ inline void record_exit(const Cpu& cpu, status::Armv7Exit cause, std::uint32_t p
   trace.next = next + 1;
 }
 
-// Assembly has switched to another context.
-inline void follow_context(Cpu& cpu) {
+// What stubs and assembly have written since the last exit: TTBR0, and another context.
+inline void follow_guest(Cpu& cpu) {
+  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
   if (cpu.shadow->format().controls().contextidr == cpu.vcpu.control.contextidr) return;
   cpu.roots.adopt_guest(cpu.contexts[cpu.vcpu.asid()]);
   Processor(cpu).follow_controls();

@@ -1,4 +1,4 @@
-// The short ways of aborts of processes and of maintenance.
+// The short ways of aborts of processes, of the return from them, and of maintenance.
 #include "arch/armv7/short_way.hpp"
 
 #include "arch/armv7/exception.hpp"
@@ -17,12 +17,6 @@ using status::Armv7Exit;
 [[nodiscard]] bool may_call(const Cpu& cpu) {
   return (cpu.fast.blocked & ~FastPath::kMissed) == 0 && cpu.core == nullptr && !cpu.slow_vectors &&
          cpu.fast.dacr == cpu.vcpu.shared->dacr;
-}
-
-// The guest's memory is what its registers say now.
-void follow_guest(Cpu& cpu) {
-  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
-  follow_context(cpu);
 }
 
 // Enters the kernel's handler behind its vector stub; false if that cannot be told.
@@ -83,6 +77,22 @@ bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
   expect_return(cpu, at, access);
   record_exit(cpu, Armv7Exit::GuestAbort, pc, at.value());
   return true;
+}
+
+// For assembly: a process goes on whose access its kernel has had to settle, and would miss again.
+extern "C" void fill_missed() {
+  Cpu& cpu = this_cpu();
+  cpu.fast.blocked &= ~FastPath::kMissed;
+  follow_guest(cpu);
+  Processor processor(cpu);
+  processor.follow_stubs();
+  const auto [at, access] = cpu.missed;
+  const auto result = processor.shadow().miss(at, access, Privilege::User);
+  if (result.outcome == Outcome::Filled) {
+    note_execution(cpu, result.physical, access, Privilege::User);
+  }
+  if (is_view_loaded(cpu)) return cpu.roots.use_guest();
+  enter_guest(cpu);
 }
 
 bool answer_maintenance(Cpu& cpu, Frame& frame) {

@@ -421,8 +421,7 @@ void remember_context(Cpu& cpu) {
   const std::uint32_t pc = frame.pc;
   const bool was_user = cpu.vcpu.is_user();
   const std::uint32_t mode = cpu.vcpu.mode, masks = cpu.vcpu.masks(), dacr = cpu.vcpu.shared->dacr;
-  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
-  follow_context(cpu);
+  follow_guest(cpu);
   Verdict verdict = decide(exit, trap);
   record_exit(cpu, exit.cause, pc, exit.value);
   if (const auto end = cpu.devices.take_end()) verdict = *end;
@@ -461,23 +460,6 @@ void enter_guest(Cpu& cpu) {
   }
   cpu.regrants = cpu.shadow->counters().regrants;
   remember_context(cpu);
-}
-
-// For assembly: a process goes on whose access its kernel has had to settle, and would miss again.
-extern "C" void fill_missed() {
-  Cpu& cpu = this_cpu();
-  cpu.fast.blocked &= ~FastPath::kMissed;
-  cpu.vcpu.control.ttbr0 = cpu.vcpu.shared->ttbr0;
-  follow_context(cpu);
-  Processor processor(cpu);
-  processor.follow_stubs();
-  const auto [at, access] = cpu.missed;
-  const auto result = processor.shadow().miss(at, access, Privilege::User);
-  if (result.outcome == Outcome::Filled) {
-    note_execution(cpu, result.physical, access, Privilege::User);
-  }
-  if (is_view_loaded(cpu)) return cpu.roots.use_guest();
-  enter_guest(cpu);
 }
 
 extern "C" void handle_trap(std::uint32_t trap, std::uint32_t psr) {
