@@ -139,11 +139,9 @@ class Writer {
   const unsigned rd = i.rd, t = spare(rd);
   if (!may_use(rd)) return false;
   w.store(t, Field::Save0);
-  w.put(0xe10f0000 | rd << 12);              // mrs rd, cpsr
-  w.put(kBic | rd << 16 | rd << 12 | 0xff);  // bic rd, rd, #0xff
-  w.put(kBic | rd << 16 | rd << 12 | masks_immediate(0x100));
+  w.put(0xe10f0000 | rd << 12);  // mrs rd, cpsr
   w.load(t, Field::Psr);
-  w.put(0xe1800000 | rd << 16 | rd << 12 | t);  // orr rd, rd, t
+  w.put(0xe7c80010 | rd << 12 | t);  // bfi rd, t, #0, #9
   w.load(t, Field::Save0);
   return true;
 }
