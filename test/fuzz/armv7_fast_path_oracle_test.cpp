@@ -163,12 +163,13 @@ TEST_F(Armv7FastPath, AReturnIsWhatItsInstructionsDo) {
 
 // What a process has missed is filled at the return to it, and by no other word.
 TEST_F(Armv7FastPath, AReturnFillsWhatTheProcessHasMissed) {
-  const auto result_of = [&](std::uint32_t mode, std::uint32_t pc) {
+  const auto result_of = [&](std::uint32_t mode, std::uint32_t pc, std::uint32_t cpsr = 0) {
     begin(mode);
     put_registers(Armv7Guest::kData + 0x100);
     load();
     bench.fast().blocked = FastPath::kMissed;
     model.frame.pc = pc;
+    model.frame.cpsr |= cpsr;
     return bench.call(model.frame);
   };
   const auto returned = result_of(psr::kSupervisor, kStub + 4);
@@ -186,6 +187,12 @@ TEST_F(Armv7FastPath, AReturnFillsWhatTheProcessHasMissed) {
   const auto other = result_of(psr::kSupervisor, kStub + 8);
   EXPECT_EQ(other.end, End::Monitor);
   EXPECT_FALSE(other.filled);
+  // In Thumb code the word before need not be aligned: nobody looks at it.
+  bench.word(kStub) = kReturnCall << 16;
+  bench.word(kStub + 4) = kReturnCall >> 16;
+  const auto thumb = result_of(psr::kSupervisor, kStub + 6, psr::kThumb);
+  EXPECT_EQ(thumb.end, End::Monitor);
+  EXPECT_FALSE(thumb.filled);
 }
 
 constexpr std::uint32_t kText = 0xc0300000;

@@ -57,6 +57,17 @@ struct Armv7MaintenanceLoop : testing::Test {
   }
 };
 
+TEST(Armv7Lines, EndWithinABoundAndTheAddressSpace) {
+  EXPECT_EQ(lines_end(0x1000, 0x2000, 32), 0x2000u);
+  EXPECT_EQ(lines_end(0x1000, 0x1000, 32), 0x1000u);
+  EXPECT_EQ(lines_end(0x2000, 0x1000, 32), 0x2000u);
+  EXPECT_EQ(lines_end(0x1000, 0xf0000000, 32), 0x1000u + 4096 * 32);
+  EXPECT_EQ(lines_end(0x1000, 0xf0000000, 0x2000), 0x1000u);  // too far apart
+  // The next line would be at the beginning again, and below the limit.
+  EXPECT_EQ(lines_end(0xfffffffe, 0xffffffff, 2), 0xfffffffeu);
+  EXPECT_EQ(lines_end(0xffffff00, 0xffffffff, 64), 0xffffffc0u);
+}
+
 TEST_F(Armv7MaintenanceLoop, GoesOnBehindItWithTheFlagsOfTheComparison) {
   guest.frame.r[0] = 0x10000;
   guest.frame.r[1] = 0x18000;

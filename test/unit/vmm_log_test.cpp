@@ -42,6 +42,7 @@ TEST_F(LogTest, LinesCarryTheirSenderAndEnd) {
 
 // Two partitions that started at once wrote "mmezzo: ezzo: baetalpha:: starts on CPU".
 TEST_F(LogTest, LinesOfTwoProcessorsStayApart) {
+  log.share();
   constexpr unsigned kLines = 500;
   const auto write_lines = [this](std::string_view name) {
     for (unsigned n = 0; n < kLines; ++n) log.line(name, ": starts on CPU ", n);
@@ -68,6 +69,7 @@ TEST_F(LogTest, MessageOfAFailureInTheMiddleOfALineIsWritten) {
     sunk += character;
     if (std::exchange(is_first, false)) failing->line("BUG");
   });
+  nested.share();
   failing = &nested;
   nested.line("one");
   nested.line("two");

@@ -100,7 +100,7 @@ struct Silence {
 enum class View : std::uint32_t { Domains = 0, Roots = 1 };
 
 // When a domain access register that takes rights away from the guest's kernel comes into force:
-// at once, or at the next exit (ARMv7; Linux' software PAN).
+// at once, or at some later exit (ARMv7; Linux' software PAN).
 enum class UserAccess : std::uint32_t { Lazy = 0, Strict = 1 };
 
 // Ways past the monitor that can be left out, to measure what each buys (ARMv7).
@@ -109,7 +109,7 @@ enum FastPath : std::uint32_t {
   kFastThreadId = 2,      // reads of TPIDRPRW likewise
   kFastDomainAccess = 4,  // DACR reads and writes likewise
   kFastReturn = 8,        // return to user mode in one entry, by assembly
-  kFastPrefill = 16,      // neighbours of a filled page
+  kFastPrefill = 16,      // entries that are likely to be needed next
   kFastTableFlush = 32,   // cleaning an entry of the guest's translation tables is left out
   kFastVectors = 64,      // the first steps of the guest's exception handlers are done at once
   kFastInterrupts = 128,  // delivery of an interrupt by assembly

@@ -33,19 +33,21 @@ class Log {
   // never ends its call, because it failed in the middle, holds up the others for a while only.
   template <class... Parts>
   void write(const Parts&... parts) {
-    const bool is_locked = lock();
+    if (is_shared_) lock();
     (put(parts), ...);
-    if (is_locked) lock_.unlock();
+    lock_.unlock();
   }
 
+  // From now on other processors may write, too. A single one may have no exclusive accesses that
+  // come to an end: on Cortex-A8 they do not for memory that is shareable.
+  void share() { is_shared_ = true; }
+
  private:
-  // Returns whether the lock was to be had before patience was over.
-  bool lock() {
+  // When patience is over, the owner is gone, and the lock is taken from it.
+  void lock() {
     constexpr unsigned kPatience = 10'000'000;
-    for (unsigned tries = 0; tries < kPatience; ++tries) {
-      if (lock_.try_lock()) return true;
+    for (unsigned tries = 0; tries < kPatience && !lock_.try_lock(); ++tries) {
     }
-    return false;
   }
 
   void put(char character) {
@@ -66,6 +68,7 @@ class Log {
 
   status::Log& ring_;
   CharacterSink sink_;
+  bool is_shared_ = false;
   SpinLock lock_;
 };
 

@@ -464,6 +464,7 @@ class Shadow {
     }
     tables_.clean_leaves(place.table, index, n);
   }
+
   // --- dropping ---
 
   // Calls `visit(directory)` for those that have a slot of their own which a context of the guest

@@ -24,7 +24,7 @@ namespace mezzo::mem {
 
 struct ShadowCounters {
   std::uint32_t fills = 0;      // by a miss
-  std::uint32_t prefills = 0;   // beside it
+  std::uint32_t prefills = 0;   // ahead of one
   std::uint32_t evictions = 0;  // contexts or tables emptied for want of a table
   std::uint32_t flushes = 0;    // of everything
   std::uint32_t regrants = 0;   // flushes, and tags that were given: access_control() may differ

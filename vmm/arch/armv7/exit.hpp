@@ -70,7 +70,7 @@ inline void note_execution(Cpu& cpu, GuestPhysical page, Access access, Privileg
 
 // A process is given an abort: when its kernel returns to it, it will make this access again.
 inline void expect_return(Cpu& cpu, GuestVirtual at, Access access) {
-  if (cpu.slow_fills) return;
+  if (cpu.slow_fills || (cpu.fast.blocked & FastPath::kOff) != 0) return;
   cpu.missed = {at, access};
   cpu.fast.blocked |= FastPath::kMissed;
 }

@@ -131,6 +131,8 @@ blocked_call:
     sub r5, lr, r5
     cmp r5, #MEZZO_STUBS_SIZE
     bhs open_call
+    tst r1, #0x20
+    bne slow_call
     ldr r0, [lr, #-4]
     ldr r5, =(MEZZO_RETURN_CALL >> 16)
     cmp r5, r0, lsr #16

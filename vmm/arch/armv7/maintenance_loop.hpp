@@ -45,6 +45,17 @@ struct MaintenanceLoop {
   }
 }
 
+// Where cleaning of lines from `at` on, `step` bytes apart, stops for once: after kMostLines, and
+// before the address that is counted wraps around. Nothing is to be done at once if that is `at`.
+[[nodiscard]] constexpr std::uint32_t lines_end(std::uint32_t at, std::uint32_t limit,
+                                                std::uint32_t step) {
+  constexpr std::uint32_t kMostLines = 4096, kMostStep = 4096;
+  if (limit <= at || step > kMostStep) return at;
+  limit = std::min(limit, 0u - step);
+  if (limit <= at) return at;
+  return limit - at >= kMostLines * step ? at + kMostLines * step : limit;
+}
+
 // The loop that `i`, the instruction at frame.pc in a guest's kernel, begins; nothing if it begins
 // none. `row` is control_register_of(i).
 template <Machine M>

@@ -3,6 +3,7 @@
 
 #include "arch/armv7/exception.hpp"
 #include "arch/armv7/instructions.hpp"
+#include "arch/armv7/maintenance_loop.hpp"
 #include "arch/armv7/monitor.hpp"
 
 namespace mezzo::armv7 {
@@ -191,9 +192,8 @@ void Processor::invalidate_block(GuestVirtual at) { shadow().invalidate_slot(at,
 
 std::uint32_t Processor::maintain_lines(CacheOperation operation, std::uint32_t at,
                                         std::uint32_t limit, std::uint32_t step) {
-  constexpr std::uint32_t kMost = 4096;  // lines
-  if (limit <= at || step > mem::kPageSize) return at;
-  if (limit - at >= kMost * step) limit = at + kMost * step;
+  limit = lines_end(at, limit, step);
+  if (limit == at) return at;
   cpu_.roots.use_guest();
   switch (operation) {
     case CacheOperation::CleanDataAt:

@@ -98,7 +98,8 @@ extern "C" void fill_missed() {
 bool answer_maintenance(Cpu& cpu, Frame& frame) {
   constexpr std::uint32_t kWord = 4;
   const bool is_arm = (frame.cpsr & psr::kThumb) == 0;
-  if (!is_arm || cpu.core != nullptr || Stubs::contains(frame.pc - kWord)) return false;
+  const bool waits = (cpu.fast.blocked & FastPath::kInterrupt) != 0;
+  if (!is_arm || waits || cpu.core != nullptr || Stubs::contains(frame.pc - kWord)) return false;
   follow_guest(cpu);
   Processor processor(cpu);
   const auto word = processor.instruction_at(frame.pc - kWord);

@@ -1,7 +1,7 @@
 // Ways of their own for the exits that are most frequent of those that need C++. Each is what
 // trap.cpp does, for the case that nothing else is due: no other partition shares the processor,
-// and the guest goes on with the tables and rights that it has. Where a function returns false,
-// nothing has happened that doing it again would not do, and the long way has to answer.
+// and the guest mostly goes on with the tables and rights that it has. Where a function returns
+// false, nothing has happened that doing it again would not do, and the long way has to answer.
 #pragma once
 
 namespace mezzo::armv7 {

@@ -137,6 +137,7 @@ void release_others() {
   constexpr std::uint32_t kPatience = 100'000'000;
   for (std::uint32_t n = 1; n < kMaxCpus; ++n) {
     if (partition_of(n) == kNoPartition) continue;
+    log.share();
     arrived = 0;
     released_cpu = n;
     this_cpu().memory.clean_to_unification(HostPhysical{address_of(released_cpu) + image_offset},

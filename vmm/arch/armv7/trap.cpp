@@ -454,7 +454,7 @@ void enter_guest(Cpu& cpu) {
     cpu.fast.dacr = cpu.vcpu.shared->dacr;
     cpu.fast.user_access = cpu.shadow->access_control(Privilege::User, true);
     cpu.fast.kernel_access = cpu.shadow->access_control(Privilege::Kernel, true);
-    cpu.fast.blocked &= ~FastPath::kStale;
+    cpu.fast.blocked &= ~(FastPath::kStale | FastPath::kMissed);
   } else if (cpu.regrants != cpu.shadow->counters().regrants) {
     cpu.fast.blocked |= FastPath::kStale;
   }

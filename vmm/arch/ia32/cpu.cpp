@@ -79,6 +79,7 @@ extern "C" [[noreturn]] void cpu_main() {
 }
 
 void start_processor(Cpu& cpu, std::uint8_t apic_id) {
+  log.share();
   auto* code = pointer_to<char>(layout::kApStart);
   const auto bytes = static_cast<std::uint32_t>(ap_start_end - ap_start_begin);
   __builtin_memcpy(code, ap_start_begin, bytes);
