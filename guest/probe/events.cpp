@@ -30,17 +30,23 @@ u32 outs_byte() {
   return 1;
 }
 
+// The tick may come before anybody waits for it.
+volatile u32 ticks_before;
+void start_tick() {
+  ticks_before = ticks;
+  start_timer(kShortTime, false);
+}
+
 u32 wait_for_tick() {
-  const u32 before = ticks;
   const u64 start = read_tsc();
-  while (ticks == before) {
+  while (ticks == ticks_before) {
     if (read_tsc() - start > 20'000'000'000) return 0;
   }
   return 1;
 }
 
 u32 timer_with_interrupts_on() {
-  start_timer(kShortTime, false);
+  start_tick();
   asm volatile("sti");
   const u32 result = wait_for_tick();
   asm volatile("cli");
@@ -88,7 +94,7 @@ void timer_at_exception_vectors() {
     enable_local_apic(vector);
     kernel("timer-at-exception-vector", timer_with_interrupts_on, done());
     kernel("hlt-until-timer-at-exception-vector", hlt_until_timer, done());
-    start_timer(kShortTime, false);
+    start_tick();
     user_flags |= 0x200;
     user("timer-at-exception-vector", wait_for_tick, done());
     user_flags &= ~0x200u;
@@ -103,7 +109,7 @@ void probe_interrupts() {
   enable_local_apic(kTimerVector);
   kernel("hlt-until-timer", hlt_until_timer, done());
   kernel("timer-in-kernel", timer_with_interrupts_on, done());
-  start_timer(kShortTime, false);
+  start_tick();
   user_flags |= 0x200;
   user("timer-in-user", wait_for_tick, done());
   user_flags &= ~0x200u;
