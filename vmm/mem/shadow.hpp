@@ -202,6 +202,8 @@ class Shadow {
   void forget_page(HostPhysical page) { reverse_.forget(page.aligned_down()); }
 
   [[nodiscard]] const ShadowCounters& counters() const { return tables_.counters(); }
+  // The context whose root has become another's at the last of counters().recycles.
+  [[nodiscard]] std::uint32_t recycled() const { return tables_.recycled(); }
   [[nodiscard]] const Format& format() const { return format_; }
   // For looking at all of it: roots in use, the masters' first.
   [[nodiscard]] unsigned root_count() const { return tables_.directory_end(); }

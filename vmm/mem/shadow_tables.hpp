@@ -124,6 +124,8 @@ class ShadowTables {
   [[nodiscard]] std::uint32_t current_group() const { return current_; }
   // 0: the context has none.
   [[nodiscard]] std::uint32_t group_of(std::uint32_t context) const { return group_of_[context]; }
+  // The context that has lost its group last: see ShadowCounters::recycles.
+  [[nodiscard]] std::uint32_t recycled() const { return recycled_; }
   // One past the last group in use.
   [[nodiscard]] std::uint32_t group_end() const { return used_groups_; }
   [[nodiscard]] unsigned directory_end() const { return used_groups_ * views_; }
@@ -221,6 +223,7 @@ class ShadowTables {
 
   // Empties what a group has of its own.
   void drop_group(std::uint32_t group) {
+    emptied_[group / 32] |= 1u << group % 32;
     bool any = false;
     for (unsigned view = 0; view < views_; ++view) any = unpublish(directory(group, view)) || any;
     if (!any) return;
@@ -288,14 +291,28 @@ class ShadowTables {
       group = used_groups_++;
       create_group(group);
     } else {
-      group = oldest([](std::uint32_t) { return true; });
+      group = emptied();
+      if (group == 0) group = oldest([](std::uint32_t) { return true; });
       drop_group(group);
-      group_of_[group_[group].context] = 0;
+      recycled_ = group_[group].context;
+      group_of_[recycled_] = 0;
       ++counters_.recycles;
     }
     group_[group].context = context;
     group_of_[context] = static_cast<std::uint8_t>(group);
     return group;
+  }
+  // A group that the guest has emptied, as it does when a process ends, and that is empty still; 0
+  // if there is none.
+  [[nodiscard]] std::uint32_t emptied() {
+    for (std::uint32_t word = 0; word < emptied_.size(); ++word) {
+      for (; emptied_[word] != 0; emptied_[word] &= emptied_[word] - 1) {
+        const auto bit = static_cast<std::uint32_t>(std::countr_zero(emptied_[word]));
+        const std::uint32_t group = word * 32 + bit;
+        if (group != current_ && !has_any(group)) return group;
+      }
+    }
+    return 0;
   }
   // The least recently current group that will do; 0 if none will.
   template <class WillDo>
@@ -312,6 +329,12 @@ class ShadowTables {
       if (pool_.first(directory(group, view)) != Pool::kNone) return true;
     }
     return false;
+  }
+  [[nodiscard]] bool has_any(std::uint32_t group) const {
+    for (unsigned view = 0; view < views_; ++view) {
+      if (has_blocks(directory(group, view))) return true;
+    }
+    return has_tables(group);
   }
   // Frees tables: those of the context that was current longest ago, or, if only the current one
   // and the masters have any, the next one in turn.
@@ -377,6 +400,7 @@ class ShadowTables {
   std::uint32_t groups_ = 0;       // there is memory for, the masters included
   std::uint32_t used_groups_ = 1;  // have directories, which follow the masters
   std::uint32_t current_ = 0;
+  std::uint32_t recycled_ = 0;
   // Directories of the current group, by privilege, and what the processor is given for them.
   std::array<std::uint32_t, 2> current_at_{};
   std::array<Root, 2> current_root_{};
@@ -384,6 +408,7 @@ class ShadowTables {
   std::uint32_t hand_ = 0;  // the next table to be evicted
   ShadowCounters counters_{};
   std::array<Group, kMaxGroups> group_{};
+  std::array<std::uint32_t, kMaxGroups / 32> emptied_{};  // a bit each: perhaps in use again
   std::array<std::uint16_t, Pool::kMaxDirectories> blocks_{};  // of a directory's own
   std::array<std::uint8_t, Format::kContexts> group_of_{};
 };

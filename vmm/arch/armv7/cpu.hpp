@@ -62,6 +62,7 @@ struct alignas(16384) Cpu : CpuHead {
   Patches patches;
   VectorStubs vector_stubs;
   DecodedWords decoded;
+  DecodedMaintenance maintenance;
   Devices devices;
   CpuInterrupts interrupts;
 

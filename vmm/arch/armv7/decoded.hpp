@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "arch/armv7/decode.hpp"
 #include "arch/armv7/emulate.hpp"
+#include "arch/armv7/maintenance_loop.hpp"
 
 namespace mezzo::armv7 {
 
@@ -31,8 +33,41 @@ class DecodedWords {
   }
 
  private:
-  static constexpr unsigned kBits = 7;
+  static constexpr unsigned kBits = 8;
   std::array<Decoded, 1u << kBits> entries_{};
+};
+
+// The same for maintenance, with the three words that follow: one that has been done before is known
+// by comparing these, whatever the guest has done to its text meanwhile.
+class DecodedMaintenance {
+ public:
+  struct Entry {
+    LoopWords words{};  // 0 is no maintenance
+    Decoded decoded;
+    bool is_maintenance = false;
+    std::optional<LoopShape> loop;
+  };
+
+  [[nodiscard]] const Entry& look_up(const LoopWords& words, DecodedWords& decoded) {
+    Entry& entry = entries_[(words[0] ^ words[3]) * 0x9e3779b1u >> (32 - kBits)];
+    // Word by word: a comparison of arrays is a call.
+    const LoopWords& known = entry.words;
+    const bool same = known[0] == words[0] && known[1] == words[1] && known[2] == words[2] &&
+                      known[3] == words[3];
+    if (!same) {
+      using enum status::Armv7Exit;
+      entry.words = words;
+      entry.decoded = decoded.look_up(words[0]);
+      const status::Armv7Exit cause = entry.decoded.cause;
+      entry.is_maintenance = cause == TlbOperation || cause == CacheOperation;
+      entry.loop = loop_of(words, entry.decoded.instruction, entry.decoded.control);
+    }
+    return entry;
+  }
+
+ private:
+  static constexpr unsigned kBits = 5;
+  std::array<Entry, 1u << kBits> entries_{};
 };
 
 }  // namespace mezzo::armv7

@@ -135,6 +135,23 @@ guest_load_aborted:
     mov r1, #1
     bx lr
 
+/* bool guest_load_four(uint32_t address, uint32_t* words): words one behind the other, with the guest's rights; false if
+   one aborted. */
+    .globl guest_load_four
+guest_load_four:
+    may_abort guest_load_four_aborted, ldrt r2, [r0], #4
+    may_abort guest_load_four_aborted, ldrt r3, [r0], #4
+    may_abort guest_load_four_aborted, ldrt r12, [r0], #4
+    may_abort guest_load_four_aborted, ldrt r0, [r0]
+    strd r2, r3, [r1]
+    str r12, [r1, #8]
+    str r0, [r1, #12]
+    mov r0, #1
+    bx lr
+guest_load_four_aborted:
+    mov r0, #0
+    bx lr
+
 /* uint32_t device_load_*(uint32_t address, bool* aborted): of a device that may not answer. */
 .macro load name, instruction
     .globl \name
@@ -197,10 +214,18 @@ refused:
 .macro lines_by_address name, crm, opc2
     .globl cache_lines_\name
 cache_lines_\name:
+    sub r3, r1, r0
+    cmp r3, r2, lsl #3
+    blo 3f
+    .rept 8
     may_abort lines_aborted, mcr p15, 0, r0, c7, c\crm, \opc2
     add r0, r0, r2
-    cmp r0, r1
-    blo cache_lines_\name
+    .endr
+    b cache_lines_\name
+2:  may_abort lines_aborted, mcr p15, 0, r0, c7, c\crm, \opc2
+    add r0, r0, r2
+3:  cmp r0, r1
+    blo 2b
     bx lr
 .endm
     lines_by_address clean, 10, 1

@@ -98,6 +98,7 @@ void save_registers(std::uint64_t* registers, bool all);
 void load_registers(const std::uint64_t* registers, bool all);
 std::uint64_t guest_load(std::uint32_t address);
 void guest_store(std::uint32_t address, std::uint32_t word, bool* aborted);
+[[nodiscard]] bool guest_load_four(std::uint32_t address, std::uint32_t* words);
 [[nodiscard]] bool guest_store_three(std::uint32_t address, std::uint32_t first,
                                      std::uint32_t second, std::uint32_t third);
 std::uint32_t device_load_8(std::uint32_t address, bool* aborted);

@@ -13,6 +13,18 @@
 
 namespace mezzo::armv7 {
 
+// Four words of such a loop.
+struct LoopShape {
+  const ControlRegister* row = nullptr;
+  std::uint8_t at = 0;                        // Rt
+  bool counts_down = false;                   // the bytes that are left
+  std::uint8_t end = 0;                       // Rn of 3: the address, or what counts
+  std::optional<std::uint8_t> step_register{};  // Rm of 2
+  std::uint32_t step = 0;                     // or #n
+};
+using LoopWords = std::array<std::uint32_t, 4>;
+
+// What it is about to do.
 struct MaintenanceLoop {
   const ControlRegister* row;
   std::uint32_t step;                // bytes, not 0
@@ -56,6 +68,55 @@ struct MaintenanceLoop {
   return limit - at >= kMostLines * step ? at + kMostLines * step : limit;
 }
 
+// The loop that the words are, if they are one: the first is `i`, and `row` its
+// control_register_of().
+[[nodiscard]] constexpr std::optional<LoopShape> loop_of(const LoopWords& words,
+                                                         const Instruction& i,
+                                                         const ControlRegister* row) {
+  constexpr std::uint32_t kBranchLower = 0x3afffffb;   // BLO, 20 bytes before its PC
+  constexpr std::uint32_t kBranchHigher = 0x8afffffb;  // BHI, likewise
+  if (row == nullptr || !is_maintenance_by_address(i, *row)) return std::nullopt;
+  const auto [first, add, compare, branch] = words;
+  LoopShape shape{.row = row, .at = i.rt, .counts_down = branch == kBranchHigher};
+  const std::uint8_t operand = add & 15;
+
+  const std::uint32_t same = std::uint32_t{i.rt} << 16 | std::uint32_t{i.rt} << 12;
+  if ((add & 0xfffff000) == (0xe2800000 | same)) {
+    shape.step = std::rotr(add & 0xff, static_cast<int>(add >> 7 & 30));
+    if (shape.step == 0) return std::nullopt;
+  } else if ((add & 0xfffffff0) == (0xe0800000 | same) && operand < 13) {
+    shape.step_register = operand;
+  } else {
+    return std::nullopt;
+  }
+  if (shape.counts_down) {
+    const std::uint8_t rest = compare >> 12 & 15;
+    const std::uint32_t counts = 0xe0500000 | std::uint32_t{rest} << 16 | std::uint32_t{rest} << 12;
+    shape.end = rest;
+    const bool sound = compare == (counts | operand) && rest < 13 && rest != i.rt;
+    if (!shape.step_register || !sound || rest == operand) return std::nullopt;
+  } else {
+    shape.end = compare & 15;
+    const bool sound = (compare & 0xfffffff0) == (0xe1500000 | std::uint32_t{i.rt} << 16);
+    if (branch != kBranchLower || !sound || shape.end >= 13) return std::nullopt;
+  }
+  return shape;
+}
+
+// A loop of the guest's kernel at its first word. Nothing if the registers make no sense, or the
+// processor has not got the one it is about.
+template <Machine M>
+[[nodiscard]] std::optional<MaintenanceLoop> begin(Context<M>& c, const LoopShape& shape) {
+  const std::uint32_t step = shape.step_register ? c.frame.r[*shape.step_register] : shape.step;
+  if (step == 0 || !has(c.machine, shape.row->having)) return std::nullopt;
+  const std::uint32_t end = c.frame.r[shape.end];
+  if (!shape.counts_down) return MaintenanceLoop{shape.row, step, end, std::nullopt};
+  const std::uint32_t at = c.frame.r[shape.at];
+  const std::uint32_t bytes = std::max(end, 1u);
+  if (bytes > 0u - at - step) return std::nullopt;  // around the end of the address space
+  return MaintenanceLoop{shape.row, step, at + in_steps(bytes, step), shape.end};
+}
+
 // The loop that `i`, the instruction at frame.pc in a guest's kernel, begins; nothing if it begins
 // none. `row` is control_register_of(i).
 template <Machine M>
@@ -64,35 +125,14 @@ template <Machine M>
   if (row == nullptr || !is_maintenance_by_address(i, *row) || c.vcpu.is_user()) {
     return std::nullopt;
   }
-  const auto after = c.machine.instruction_at(c.frame.pc + 12);
-  constexpr std::uint32_t kBranchLower = 0x3afffffb;   // BLO, 20 bytes before its PC
-  constexpr std::uint32_t kBranchHigher = 0x8afffffb;  // BHI, likewise
-  if (!after || (*after != kBranchLower && *after != kBranchHigher)) return std::nullopt;
-  const auto add = c.machine.instruction_at(c.frame.pc + 4);
-  const auto compare = c.machine.instruction_at(c.frame.pc + 8);
-  if (!add || !compare) return std::nullopt;
-
-  const std::uint32_t same = std::uint32_t{i.rt} << 16 | std::uint32_t{i.rt} << 12;
-  std::uint32_t step = 0;
-  if ((*add & 0xfffff000) == (0xe2800000 | same)) {
-    step = std::rotr(*add & 0xff, static_cast<int>(*add >> 7 & 30));
-  } else if ((*add & 0xfffffff0) == (0xe0800000 | same) && (*add & 15) < 13) {
-    step = c.frame.r[*add & 15];
+  LoopWords words{};
+  for (std::uint32_t n = 1; n < words.size(); ++n) {
+    const auto word = c.machine.instruction_at(c.frame.pc + 4 * n);
+    if (!word) return std::nullopt;
+    words[n] = *word;
   }
-  const std::uint8_t rest = *compare >> 12 & 15;
-  const std::uint32_t counts = 0xe0500000 | std::uint32_t{rest} << 16 | std::uint32_t{rest} << 12;
-  const bool counts_down = *after == kBranchHigher && *compare == (counts | (*add & 15)) &&
-                           (*add & 0x0e000000) == 0 && rest < 13 && rest != i.rt &&
-                           rest != (*add & 15);
-  const bool compares = *after == kBranchLower && (*compare & 15) < 13 &&
-                        (*compare & 0xfffffff0) == (0xe1500000 | std::uint32_t{i.rt} << 16);
-  if (step == 0 || (!compares && !counts_down)) return std::nullopt;
-  if (!has(c.machine, row->having)) return std::nullopt;
-  if (!counts_down) return MaintenanceLoop{row, step, c.frame.r[*compare & 15], std::nullopt};
-  const std::uint32_t at = c.frame.r[i.rt];
-  const std::uint32_t bytes = std::max(c.frame.r[rest], 1u);
-  if (bytes > 0u - at - step) return std::nullopt;  // around the end of the address space
-  return MaintenanceLoop{row, step, at + in_steps(bytes, step), rest};
+  const auto shape = loop_of(words, i, row);
+  return shape ? begin(c, *shape) : std::nullopt;
 }
 
 // The flags of CMP.

@@ -68,21 +68,6 @@ void* memset(void* to, int value, std::size_t bytes) {
   return to;
 }
 
-int memcmp(const void* left, const void* right, std::size_t bytes) {
-  const auto* a = static_cast<const unsigned char*>(left);
-  const auto* b = static_cast<const unsigned char*>(right);
-  for (; bytes > 0; --bytes, ++a, ++b) {
-    if (*a != *b) return *a - *b;
-  }
-  return 0;
-}
-
-std::size_t strlen(const char* text) {
-  std::size_t length = 0;
-  while (text[length] != 0) ++length;
-  return length;
-}
-
 // Unsigned division, one bit at a time: these processors have no instruction for it.
 struct Division {
   std::uint32_t quotient, rest;

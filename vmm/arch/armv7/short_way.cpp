@@ -102,16 +102,15 @@ bool answer_maintenance(Cpu& cpu, Frame& frame) {
   if (!is_arm || waits || cpu.core != nullptr || Stubs::contains(frame.pc - kWord)) return false;
   follow_guest(cpu);
   Processor processor(cpu);
-  const auto word = processor.instruction_at(frame.pc - kWord);
-  if (!word) return false;
-  const Decoded& decoded = cpu.decoded.look_up(*word);
-  if (decoded.cause != Armv7Exit::TlbOperation && decoded.cause != Armv7Exit::CacheOperation) {
-    return false;
-  }
+  alignas(8) LoopWords words;
+  cpu.roots.use_guest();
+  if (!guest_load_four(frame.pc - kWord, words.data())) return false;
+  const auto& [at, decoded, is_maintenance, shape] = cpu.maintenance.look_up(words, cpu.decoded);
+  if (!is_maintenance) return false;
   const std::uint32_t behind = frame.pc;
   frame.pc -= kWord;
   Context<Processor> context{processor, cpu.vcpu, frame};
-  const auto loop = maintenance_loop(context, decoded.instruction, decoded.control);
+  const auto loop = shape ? begin(context, *shape) : std::nullopt;
   const Verdict verdict = loop ? run(context, decoded.instruction, *loop)
                                : emulate(context, decoded.instruction, decoded.control);
   if (verdict.kind == Verdict::Kind::Skip) {
@@ -120,7 +119,7 @@ bool answer_maintenance(Cpu& cpu, Frame& frame) {
     frame.pc = behind;
     return false;
   }
-  record_exit(cpu, decoded.cause, behind, *word);
+  record_exit(cpu, decoded.cause, behind, words[0]);
   if (has_view(cpu, Privilege::Kernel)) {
     cpu.roots.use_guest();
   } else {

@@ -407,10 +407,10 @@ Verdict decide(Exit& exit, std::uint32_t trap) {
 // tables to another.
 void remember_context(Cpu& cpu) {
   if (cpu.fast.transfers_off != 0) return;
-  if (cpu.recycles != cpu.shadow->counters().recycles) {
-    cpu.recycles = cpu.shadow->counters().recycles;
-    cpu.contexts.fill({});
-  }
+  const std::uint32_t recycles = cpu.shadow->counters().recycles - cpu.recycles;
+  if (recycles == 1) cpu.contexts[cpu.shadow->recycled()] = {};
+  if (recycles > 1) cpu.contexts.fill({});
+  cpu.recycles += recycles;
   cpu.contexts[cpu.vcpu.asid()] = cpu.roots.guest();
 }
 

@@ -1,4 +1,4 @@
-// The four functions that a freestanding compiler may call without being asked, and the division
+// Functions that a freestanding compiler may call without being asked, and the division
 // that it cannot open-code for 32-bit processors. Source: GCC manual, "Language Standards"; the
 // SysV ABI.
 #include <cstddef>
@@ -24,21 +24,6 @@ void* memset(void* to, int value, std::size_t bytes) {
   void* const result = to;
   asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
   return result;
-}
-
-int memcmp(const void* left, const void* right, std::size_t bytes) {
-  const auto* a = static_cast<const unsigned char*>(left);
-  const auto* b = static_cast<const unsigned char*>(right);
-  for (; bytes > 0; --bytes, ++a, ++b) {
-    if (*a != *b) return *a - *b;
-  }
-  return 0;
-}
-
-std::size_t strlen(const char* text) {
-  std::size_t length = 0;
-  while (text[length] != 0) ++length;
-  return length;
 }
 
 // Unsigned 64-bit division, one bit at a time: used at start-up only.
