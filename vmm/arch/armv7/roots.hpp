@@ -40,26 +40,41 @@ struct LoadedRoot {
 class Roots {
  public:
   // `flat`: the monitor's own root, which is loaded.
-  void adopt_flat(std::uint32_t flat) { flat_ = guest_ = loaded_ = {flat, kMonitorAsid}; }
+  void adopt_flat(std::uint32_t flat) {
+    flat_ = guest_ = {flat, kMonitorAsid};
+    loaded_ = Loaded::Flat;
+  }
   // What the guest is to run with.
-  void set_guest(LoadedRoot guest) { guest_ = guest; }
+  void set_guest(LoadedRoot guest) {
+    if (guest == guest_) return;
+    guest_ = guest;
+    if (loaded_ == Loaded::Guest) loaded_ = Loaded::FormerGuest;
+  }
   [[nodiscard]] const LoadedRoot& guest() const { return guest_; }
   // Likewise, and it is loaded already.
-  void adopt_guest(LoadedRoot guest) { guest_ = loaded_ = guest; }
+  void adopt_guest(LoadedRoot guest) {
+    guest_ = guest;
+    loaded_ = Loaded::Guest;
+  }
   [[nodiscard]] const LoadedRoot& flat() const { return flat_; }
 
   // Flat machine memory and devices are reachable from here on; guest-virtual addresses are not.
-  void use_flat() { use(flat_); }
+  void use_flat() {
+    if (loaded_ == Loaded::Flat) return;
+    loaded_ = Loaded::Flat;
+    load_root(flat_.table, flat_.asid);
+  }
   // The other way round.
-  void use_guest() { use(guest_); }
+  void use_guest() {
+    if (loaded_ == Loaded::Guest) return;
+    loaded_ = Loaded::Guest;
+    load_root(guest_.table, guest_.asid);
+  }
 
  private:
-  void use(const LoadedRoot& root) {
-    if (root == loaded_) return;
-    loaded_ = root;
-    load_root(root.table, root.asid);
-  }
-  LoadedRoot flat_, guest_, loaded_;
+  enum class Loaded : std::uint32_t { Flat, Guest, FormerGuest };
+  LoadedRoot flat_, guest_;
+  Loaded loaded_ = Loaded::Flat;
 };
 
 }  // namespace mezzo::armv7

@@ -46,6 +46,12 @@ template <Exception exception>
   return true;
 }
 
+// The guest goes on where it was, with another entry of its tables.
+void go_on(Cpu& cpu) {
+  if (is_view_loaded(cpu) && are_rights_loaded(cpu)) return cpu.roots.use_guest();
+  enter_guest(cpu);
+}
+
 }  // namespace
 
 bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
@@ -60,11 +66,7 @@ bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
   if (result.outcome == Outcome::Filled) {
     note_execution(cpu, result.physical, access, Privilege::User);
     record_exit(cpu, Armv7Exit::ShadowFill, pc, at.value());
-    if (is_view_loaded(cpu) && are_rights_loaded(cpu)) {
-      cpu.roots.use_guest();
-    } else {
-      enter_guest(cpu);
-    }
+    go_on(cpu);
     return true;
   }
   if (result.outcome != Outcome::GuestFault) return false;
@@ -76,6 +78,21 @@ bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
   if (!done) return false;
   expect_return(cpu, at, access);
   record_exit(cpu, Armv7Exit::GuestAbort, pc, at.value());
+  return true;
+}
+
+bool answer_kernel_miss(Cpu& cpu, const Frame& frame, const Refused& refused) {
+  const bool waits = (cpu.fast.blocked & FastPath::kInterrupt) != 0;
+  const bool is_short = refused.is_by_tables() && refused.access != Access::Execute && !waits &&
+                        cpu.core == nullptr && !Stubs::contains(frame.pc);
+  if (!is_short) return false;
+  follow_guest(cpu);
+  Processor processor(cpu);
+  processor.follow_stubs();
+  const auto result = processor.shadow().miss(refused.at, refused.access, Privilege::Kernel);
+  if (result.outcome != Outcome::Filled) return false;
+  record_exit(cpu, Armv7Exit::ShadowFill, frame.pc, refused.at.value());
+  go_on(cpu);
   return true;
 }
 

@@ -14,6 +14,9 @@ struct Refused;
 // an entry that it lacked, or in its kernel's handler behind Linux' vector stub.
 [[nodiscard]] bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused);
 
+// An access of the guest's kernel has been refused. True if all it lacked was an entry.
+[[nodiscard]] bool answer_kernel_miss(Cpu& cpu, const Frame& frame, const Refused& refused);
+
 // An undefined instruction of the guest's kernel; frame.pc is behind it. True if it was maintenance
 // of caches or of the TLB, and is done.
 [[nodiscard]] bool answer_maintenance(Cpu& cpu, Frame& frame);

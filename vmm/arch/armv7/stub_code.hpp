@@ -32,8 +32,8 @@ inline constexpr std::uint32_t kTransferMask = 0xffff0fff;        // without Rt
 [[nodiscard]] constexpr bool writes_thread(std::uint32_t word) {  // MCR TPIDRURO
   return (word & kTransferMask) == 0xee0d0f70;
 }
-[[nodiscard]] constexpr bool cleans_line(std::uint32_t word) {  // MCR DCCMVAC
-  return (word & kTransferMask) == 0xee070f3a;
+[[nodiscard]] constexpr bool cleans_line(std::uint32_t word) {  // MCR DCCMVAC, of any condition
+  return (word & kTransferMask & 0x0fffffff) == 0x0e070f3a && word >> 28 != 15;
 }
 [[nodiscard]] constexpr unsigned transferred(std::uint32_t word) { return word >> 12 & 15; }
 

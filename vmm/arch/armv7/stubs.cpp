@@ -158,15 +158,20 @@ Surrounding Stubs::look_around(std::uint32_t word, std::uint32_t at) {
   return context;
 }
 
-// A line is cleaned behind a store to it, and not in a loop: the flush of an entry of a translation
-// table, which nobody but the monitor walks, through the same cache.
+// A line is cleaned behind a store to it, and not in a loop, or as Linux asks first whether walks
+// miss the caches: TST Rn, #0x40000000; MCRNE (arch/arm/include/asm/tlbflush.h, TLB_DCLEAN). That is
+// the flush of an entry of a translation table, which nobody but the monitor walks, through the same
+// cache.
 bool Stubs::is_table_flush(std::uint32_t word, std::uint32_t index) const {
-  constexpr std::uint32_t kBefore = 3;
+  constexpr std::uint32_t kBefore = 3, kTestOfFlag = 0xe3100101, kNotEqual = 1;
   const unsigned rt = transferred(word);
   if ((options_.slow_paths & plan::kFastTableFlush) != 0 || index + 1 >= page_.size()) return false;
   const std::uint32_t next = page_[index + 1];
   const bool steps = (next & 0xfdf00000) == 0xe0800000 && (next >> 12 & 15) == rt;  // ADD Rt, ..
   if (steps) return false;
+  if (word >> 28 == kNotEqual && index > 0 && (page_[index - 1] & 0xfff0ffff) == kTestOfFlag) {
+    return true;
+  }
   for (std::uint32_t n = 1; n <= kBefore && n <= index; ++n) {
     const std::uint32_t before = page_[index - n];
     const bool stores = (before & 0xfe500000) == 0xe4000000;  // STR, any immediate

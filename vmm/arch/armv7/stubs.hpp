@@ -35,7 +35,8 @@ class Stubs : public StubRegion {
   // --- PatchPolicy ---
   [[nodiscard]] static bool is_candidate(std::uint32_t word) {
     // MCR and MRC of coprocessor 15, and FPEXC: see StubCode.
-    return (word & 0xffe00f10) == 0xee000f10 || (word & 0xffef0fff) == 0xeee80a10;
+    return (word & 0xffe00f10) == 0xee000f10 || (word & 0xffef0fff) == 0xeee80a10 ||
+           cleans_line(word);
   }
   [[nodiscard]] Choice choose(std::uint32_t word, GuestVirtual at);
   [[nodiscard]] std::optional<std::uint32_t> original(std::uint32_t word, GuestVirtual at) const;

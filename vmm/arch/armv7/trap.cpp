@@ -472,7 +472,9 @@ extern "C" void handle_trap(std::uint32_t trap, std::uint32_t psr) {
     return handle_exit(cpu, frame, trap, {});
   }
   const Refused refused = Refused::by(trap);
-  if (cpu.vcpu.is_user() && answer_process_abort(cpu, frame, refused)) return;
+  const bool done = cpu.vcpu.is_user() ? answer_process_abort(cpu, frame, refused)
+                                       : answer_kernel_miss(cpu, frame, refused);
+  if (done) return;
   handle_exit(cpu, frame, trap, refused);
 }
 
