@@ -175,10 +175,10 @@ extern const std::array<std::uint8_t, 4096> kFilter;
 [[nodiscard]] Sensitivity sensitivity_in_table(std::uint32_t word);
 }  // namespace detail
 
-// For scanning: false for most words of a kernel, and for all that are neither sensitive nor SVC,
+// For scanning: 0 for most words of a kernel, and for all that are neither sensitive nor SVC,
 // MCR or MRC.
-[[nodiscard]] inline bool is_of_interest(std::uint32_t word) {
-  return detail::kFilter[word >> 20] != 0;
+[[nodiscard]] inline std::uint32_t interest(std::uint32_t word) {
+  return detail::kFilter[word >> 20];
 }
 [[nodiscard]] inline Sensitivity sensitivity(std::uint32_t word) {
   const bool possible = (detail::kFilter[word >> 20] & detail::kMaybeSensitive) != 0;

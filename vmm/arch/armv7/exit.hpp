@@ -32,16 +32,19 @@ struct Refused {
   std::uint32_t status = 0;  // DFSR or IFSR
   GuestVirtual at;           // of a fetch not the PC, if an instruction goes on in the next page
   Access access = Access::Read;
+  const ShadowPaging::MissResult* answer = nullptr;  // of the shadow tables, if they were asked
 
   // Of an exit by the vector MEZZO_TRAP_DATA_ABORT or MEZZO_TRAP_PREFETCH_ABORT.
   [[nodiscard]] static Refused by(std::uint32_t trap) {
     if (trap == MEZZO_TRAP_PREFETCH_ABORT) {
-      return {Ifsr::read(), GuestVirtual{Ifar::read()}, Access::Execute};
+      return {.status = Ifsr::read(),
+              .at = GuestVirtual{Ifar::read()},
+              .access = Access::Execute};
     }
     constexpr std::uint32_t kWrite = 1u << 11;
     const std::uint32_t status = Dfsr::read();
     const Access access = (status & kWrite) != 0 ? Access::Write : Access::Read;
-    return {status, GuestVirtual{Dfar::read()}, access};
+    return {.status = status, .at = GuestVirtual{Dfar::read()}, .access = access};
   }
 
   // Whether for what the tables say (B3.13.3), not for alignment or because a bus failed.

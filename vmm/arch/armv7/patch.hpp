@@ -324,14 +324,35 @@ class PatchedPages {
     return dictionary_.replacement(word);
   }
 
-  // The offset in a page, from `offset` on, of the next word that is not certainly left alone; or
-  // the page's size. This is the scan: some five instructions a word.
-  [[nodiscard]] std::uint32_t next_of_interest(HostPhysical page, std::uint32_t offset) const {
+  // The offset in a page, from `offset` on, of the next word for which `wanted(word)` is not 0; or the
+  // page's size. Four words at a time, as most are not.
+  template <class Wanted>
+  [[nodiscard]] std::uint32_t next(HostPhysical page, std::uint32_t offset, Wanted wanted) const {
+    constexpr std::uint32_t kAtOnce = 4;
     const std::uint32_t* const words = memory_->page_words(page);
     const std::uint32_t* const end = words + mem::kPageSize / 4;
     const std::uint32_t* at = words + offset / 4;
-    while (at != end && !is_of_interest(*at)) ++at;
+    while (at != end) {
+      const bool aligned = static_cast<std::uint32_t>(at - words) % kAtOnce == 0;
+      if (aligned && (wanted(at[0]) | wanted(at[1]) | wanted(at[2]) | wanted(at[3])) == 0) {
+        at += kAtOnce;
+      } else if (wanted(*at) != 0) {
+        break;
+      } else {
+        ++at;
+      }
+    }
     return static_cast<std::uint32_t>(at - words) * 4;
+  }
+  // What is not certainly left alone, and what may have been put there.
+  [[nodiscard]] std::uint32_t next_of_interest(HostPhysical page, std::uint32_t offset) const {
+    return next(page, offset, [](std::uint32_t word) { return interest(word); });
+  }
+  [[nodiscard]] std::uint32_t next_replaced(HostPhysical page, std::uint32_t offset) const {
+    constexpr std::uint32_t kBranchOrCall = 1u << 0xa | 1u << 0xf;  // by bits 27:24
+    return next(page, offset, [](std::uint32_t word) {
+      return kBranchOrCall >> (word >> 24 & 15) & 1;
+    });
   }
 
   [[nodiscard]] bool replace_all(Page& page) {
@@ -352,8 +373,10 @@ class PatchedPages {
 
   void restore_all(Page& page) {
     ChangedRange changed;
-    for (std::uint32_t offset = 0; offset < mem::kPageSize; offset += 4) {
-      const HostPhysical at = page.machine() + offset;
+    const HostPhysical first = page.machine();
+    for (std::uint32_t offset = next_replaced(first, 0); offset < mem::kPageSize;
+         offset = next_replaced(first, offset + 4)) {
+      const HostPhysical at = first + offset;
       write(at, original_of(page, at, memory_->read(at)), changed);
     }
     publish(page, changed);

@@ -81,7 +81,8 @@ bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
   return true;
 }
 
-bool answer_kernel_miss(Cpu& cpu, const Frame& frame, const Refused& refused) {
+bool answer_kernel_miss(Cpu& cpu, const Frame& frame, Refused& refused,
+                        ShadowPaging::MissResult& answer) {
   const bool waits = (cpu.fast.blocked & FastPath::kInterrupt) != 0;
   const bool is_short = refused.is_by_tables() && refused.access != Access::Execute && !waits &&
                         cpu.core == nullptr && !Stubs::contains(frame.pc);
@@ -89,8 +90,11 @@ bool answer_kernel_miss(Cpu& cpu, const Frame& frame, const Refused& refused) {
   follow_guest(cpu);
   Processor processor(cpu);
   processor.follow_stubs();
-  const auto result = processor.shadow().miss(refused.at, refused.access, Privilege::Kernel);
-  if (result.outcome != Outcome::Filled) return false;
+  answer = processor.shadow().miss(refused.at, refused.access, Privilege::Kernel);
+  if (answer.outcome != Outcome::Filled) {
+    refused.answer = &answer;
+    return false;
+  }
   record_exit(cpu, Armv7Exit::ShadowFill, frame.pc, refused.at.value());
   go_on(cpu);
   return true;

@@ -4,18 +4,18 @@
 // false, nothing has happened that doing it again would not do, and the long way has to answer.
 #pragma once
 
-namespace mezzo::armv7 {
+#include "arch/armv7/exit.hpp"
 
-struct Cpu;
-struct Frame;
-struct Refused;
+namespace mezzo::armv7 {
 
 // An access of the guest's user mode has been refused. True if the guest goes on by the frame: with
 // an entry that it lacked, or in its kernel's handler behind Linux' vector stub.
 [[nodiscard]] bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused);
 
-// An access of the guest's kernel has been refused. True if all it lacked was an entry.
-[[nodiscard]] bool answer_kernel_miss(Cpu& cpu, const Frame& frame, const Refused& refused);
+// An access of the guest's kernel has been refused. True if all it lacked was an entry; else
+// `refused` may have the shadow tables' `answer`.
+[[nodiscard]] bool answer_kernel_miss(Cpu& cpu, const Frame& frame, Refused& refused,
+                                      ShadowPaging::MissResult& answer);
 
 // An undefined instruction of the guest's kernel; frame.pc is behind it. True if it was maintenance
 // of caches or of the TLB, and is done.

@@ -29,11 +29,11 @@ std::uint32_t Stubs::branch(std::uint32_t word, std::uint32_t slot, std::uint32_
 }
 
 Choice Stubs::choose(std::uint32_t word, GuestVirtual at) {
-  const Choice without = {is_sensitive(word) ? Choice::Kind::Trap : Choice::Kind::Leave};
-  if (!is_in_reach(at.value()) || is_copied(at.aligned_down().value())) return without;
-  const auto slot = slot_for(word, at.value());
-  if (!slot) return without;
-  return {Choice::Kind::Branch, branch(word, *slot, at.value())};
+  if (is_in_reach(at.value()) && !is_copied(at.aligned_down().value())) {
+    const auto slot = slot_for(word, at.value());
+    if (slot) return {Choice::Kind::Branch, branch(word, *slot, at.value())};
+  }
+  return {is_sensitive(word) ? Choice::Kind::Trap : Choice::Kind::Leave};
 }
 
 std::optional<std::uint32_t> Stubs::original(std::uint32_t word, GuestVirtual at) const {
@@ -188,7 +188,9 @@ void Stubs::look_at(std::span<const std::uint32_t, kPageWords> words, GuestVirtu
   page_address_ = at.value();
   __builtin_memcpy(page_.data(), words.data(), words.size_bytes());
   const std::uint32_t* const last = &page_.back();
+#pragma clang loop unroll_count(8)
   for (const std::uint32_t* word = page_.data(); word != last; ++word) {
+    if (*word >> 16 != kStoreFirst >> 16) continue;  // nor the other one
     if (*word != kStoreAll && (*word != kStoreFirst || word[1] != kReadSaved)) continue;
     if (!is_copied(at.value())) copied_[copied_count_++ % copied_.size()] = at.value();
     return;

@@ -1,5 +1,7 @@
 // One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is
 // in doc/; each row is a case here or a row of emulate.hpp and control_registers.hpp.
+#include <utility>
+
 #include "arch/armv7/emulate.hpp"
 #include "arch/armv7/exit.hpp"
 #include "arch/armv7/instructions.hpp"
@@ -136,7 +138,9 @@ Verdict access_device(Exit& exit, GuestVirtual at, Access access) {
 Verdict settle_access(Exit& exit, GuestVirtual at, Access access, Privilege privilege) {
   exit.processor.follow_stubs();
   for (;;) {
-    const auto result = exit.processor.shadow().miss(at, access, privilege);
+    const auto* const answer = std::exchange(exit.refused.answer, nullptr);
+    const auto result =
+        answer != nullptr ? *answer : exit.processor.shadow().miss(at, access, privilege);
     switch (result.outcome) {
       case Outcome::Filled:
         note_execution(exit.cpu, result.physical, access, privilege);
@@ -471,9 +475,10 @@ extern "C" void handle_trap(std::uint32_t trap, std::uint32_t psr) {
     if (is_kernels && answer_maintenance(cpu, frame)) return;
     return handle_exit(cpu, frame, trap, {});
   }
-  const Refused refused = Refused::by(trap);
+  Refused refused = Refused::by(trap);
+  ShadowPaging::MissResult answer;
   const bool done = cpu.vcpu.is_user() ? answer_process_abort(cpu, frame, refused)
-                                       : answer_kernel_miss(cpu, frame, refused);
+                                       : answer_kernel_miss(cpu, frame, refused, answer);
   if (done) return;
   handle_exit(cpu, frame, trap, refused);
 }
