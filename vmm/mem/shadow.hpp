@@ -243,8 +243,8 @@ class Shadow {
   [[nodiscard, gnu::always_inline]] std::optional<Fault> walk(GuestVirtual address, Access access,
                                                               Privilege privilege,
                                                               Mapping& mapping) {
-    const std::optional<Fault> fault = format_.walk(address, reader(), mapping);
-    if (fault || mapping.rights(privilege).allows(access)) return fault;
+    if (const auto fault = format_.walk(address, reader(), mapping)) return fault;
+    if (mapping.rights(privilege).allows(access)) return std::nullopt;
     return format_.permission_fault(mapping);
   }
   auto reader() {

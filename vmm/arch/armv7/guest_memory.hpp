@@ -76,22 +76,19 @@ class GuestMemory {
   }
   // A page of the largest piece that is not patched.
   [[nodiscard]] std::optional<mem::Backing> page(GuestPhysical at, GuestVirtual) const {
-    const std::uint64_t offset = at.value() - main_.guest;
+    const std::uint32_t offset = offset_in_main(at);
     if (offset >= main_.size) return std::nullopt;
-    const auto narrow = static_cast<std::uint32_t>(offset);
-    const std::uint32_t frame = main_frame_ + narrow / mem::kPageSize;
+    const std::uint32_t frame = main_frame_ + offset / mem::kPageSize;
     if (is_patched(frame)) return std::nullopt;
     return mem::Backing{.kind = mem::Backing::Kind::Memory,
-                        .machine = HostPhysical{main_.machine + narrow},
+                        .machine = HostPhysical{main_.machine + offset},
                         .bytes = mem::kPageSize,
                         .frame = frame,
                         .writable = true};
   }
   [[nodiscard]] std::optional<HostPhysical> memory(GuestPhysical at) const {
-    const std::uint64_t offset = at.value() - main_.guest;
-    if (offset < main_.size && at.value() % 4 == 0) {
-      return HostPhysical{main_.machine + static_cast<std::uint32_t>(offset)};
-    }
+    const std::uint32_t offset = offset_in_main(at);
+    if (offset < main_.size && at.value() % 4 == 0) return HostPhysical{main_.machine + offset};
     return space.memory(at, 4);
   }
   // Pieces are numbered by their order in the address space; each starts at a multiple of 1 MiB.
@@ -181,6 +178,11 @@ class GuestMemory {
   }
 
  private:
+  // Not less than its size of what is outside it.
+  [[nodiscard]] std::uint32_t offset_in_main(GuestPhysical at) const {
+    if (at.value() >> 32 != 0) return ~0u;
+    return static_cast<std::uint32_t>(at.value()) - main_.guest;
+  }
   // The smallest data cache line, in bytes (CTR.DminLine).
   [[nodiscard]] static std::uint32_t data_line() { return 4u << (CacheType::read() >> 16 & 15); }
   // How many of `bytes` from the page numbered `first` on are patched, or not, as it is.

@@ -96,6 +96,7 @@ class ShortDescriptor {
     const bool all = ((controls.sctlr ^ now_.sctlr) & kHow) != 0 || controls.prrr != now_.prrr ||
                      controls.nmrr != now_.nmrr;
     now_ = controls;
+    set_first_tables();
     if (!all) return mem::Change::Nothing;
     set_attributes();
     return mem::Change::All;
@@ -124,9 +125,9 @@ class ShortDescriptor {
       mapping = flat(at);
       return std::nullopt;
     }
-    const std::optional<std::uint32_t> table = first_table(at);
-    if (!table) return Fault{Fault::Kind::Translation, 1, 0};
-    const std::optional<Entry> read_first = read(mem::GuestPhysical{*table + (at >> 20) * 4});
+    const std::uint32_t table = first_table(at);
+    if (table == kNoTable) return Fault{Fault::Kind::Translation, 1, 0};
+    const std::optional<Entry> read_first = read(mem::GuestPhysical{table + (at >> 20) * 4});
     if (!read_first) return Fault{Fault::Kind::External, 1, 0};
     const Entry first = *read_first;
     if ((first & 3) == 2) {
@@ -235,15 +236,19 @@ class ShortDescriptor {
     return (now_.sctlr & kAccessFlagEnable) != 0 && (second & 1u << 4) == 0;
   }
 
-  // The table of level 1 for an address; none if walks from its register are disabled [B3.5.4].
-  [[nodiscard]] std::optional<std::uint32_t> first_table(std::uint32_t at) const {
+  // The tables of level 1, for the lower addresses and the others; kNoTable if walks from a register
+  // are disabled [B3.5.4].
+  void set_first_tables() {
+    constexpr std::uint32_t kDisabled0 = 1u << 4, kDisabled1 = 1u << 5;
     const std::uint32_t split = now_.ttbcr & 7;
-    if (split == 0 || at >> (32 - split) == 0) {
-      if ((now_.ttbcr & 1u << 4) != 0) return std::nullopt;
-      return now_.ttbr0 & ~((1u << (14 - split)) - 1);
-    }
-    if ((now_.ttbcr & 1u << 5) != 0) return std::nullopt;
-    return now_.ttbr1 & ~((1u << 14) - 1);
+    last_lower_ = ~0u >> split;
+    lower_table_ = now_.ttbr0 & ~((1u << (14 - split)) - 1);
+    upper_table_ = now_.ttbr1 & ~((1u << 14) - 1);
+    if ((now_.ttbcr & kDisabled0) != 0) lower_table_ = kNoTable;
+    if ((now_.ttbcr & kDisabled1) != 0) upper_table_ = kNoTable;
+  }
+  [[nodiscard]] std::uint32_t first_table(std::uint32_t at) const {
+    return at <= last_lower_ ? lower_table_ : upper_table_;
   }
 
   // Rights of the kernel and, three bits higher, of user mode, by AP[2:0] and XN [table B3-8]; with
@@ -371,7 +376,10 @@ class ShortDescriptor {
     return grant.view == mem::View::User ? grant.user : grant.kernel;
   }
 
+  static constexpr std::uint32_t kNoTable = 1;
+
   Controls now_{};
+  std::uint32_t last_lower_ = ~0u, lower_table_ = 0, upper_table_ = 0;
   std::array<std::uint16_t, 64> attributes_{};
 };
 

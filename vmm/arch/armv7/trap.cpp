@@ -448,6 +448,12 @@ void remember_context(Cpu& cpu) {
   enter_guest(cpu);
 }
 
+[[gnu::noinline]] void handle_kernel_abort(Cpu& cpu, Frame& frame, std::uint32_t trap,
+                                           Refused& refused) {
+  ShadowPaging::MissResult answer;
+  if (!answer_kernel_miss(cpu, frame, refused, answer)) handle_exit(cpu, frame, trap, refused);
+}
+
 }  // namespace
 
 void enter_guest(Cpu& cpu) {
@@ -476,11 +482,8 @@ extern "C" void handle_trap(std::uint32_t trap, std::uint32_t psr) {
     return handle_exit(cpu, frame, trap, {});
   }
   Refused refused = Refused::by(trap);
-  ShadowPaging::MissResult answer;
-  const bool done = cpu.vcpu.is_user() ? answer_process_abort(cpu, frame, refused)
-                                       : answer_kernel_miss(cpu, frame, refused, answer);
-  if (done) return;
-  handle_exit(cpu, frame, trap, refused);
+  if (!cpu.vcpu.is_user()) return handle_kernel_abort(cpu, frame, trap, refused);
+  if (!answer_process_abort(cpu, frame, refused)) handle_exit(cpu, frame, trap, refused);
 }
 
 }  // namespace mezzo::armv7
