@@ -286,12 +286,11 @@ class ShadowTables {
     env_.barrier();
   }
   std::uint32_t assign(std::uint32_t context) {
-    std::uint32_t group = 0;
-    if (used_groups_ < groups_) {
+    std::uint32_t group = emptied();
+    if (group == 0 && used_groups_ < groups_) {
       group = used_groups_++;
       create_group(group);
     } else {
-      group = emptied();
       if (group == 0) group = oldest([](std::uint32_t) { return true; });
       drop_group(group);
       recycled_ = group_[group].context;
