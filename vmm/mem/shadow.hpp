@@ -189,7 +189,7 @@ class Shadow {
   }
   void invalidate_context(std::uint32_t context) {
     const std::uint32_t group = tables_.group_of(context);
-    if (group != 0) tables_.drop_group(group);
+    if (group != 0) tables_.empty_group(group);
   }
   void invalidate_all() {
     tables_.drop_all();

@@ -130,16 +130,21 @@ class ShadowPool {
     write_word(record(table) + 4, slot << 16 | directory << 8 | kInUse);
     return table;
   }
-  // Clears a table that no walk can reach any more, and makes it free.
-  void release(std::uint32_t table) {
-    unlist(table);
+  // Makes all entries of a table in use invalid.
+  void clear_used(std::uint32_t table) {
     for (std::uint32_t rest = used(table); rest != 0; rest &= rest - 1) {
       const auto group = static_cast<std::uint32_t>(std::countr_zero(rest));
       clear(leaf_at(table, group * kGroupEntries), kGroupEntries * kEntryBytes);
     }
+    write_word(record(table) + 4, place(table) & ~kFromBlock);
+    write_word(record(table) + 8, 0);
+  }
+  // Clears a table that no walk can reach any more, and makes it free.
+  void release(std::uint32_t table) {
+    unlist(table);
+    clear_used(table);
     write_word(record(table), free_);
     write_word(record(table) + 4, 0);
-    write_word(record(table) + 8, 0);
     free_ = table;
   }
   // The tables of a directory: the first, and the one after another; kNone at the end.

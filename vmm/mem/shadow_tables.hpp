@@ -221,7 +221,28 @@ class ShadowTables {
 
   // --- much at once ---
 
-  // Empties what a group has of its own.
+  // Empties what a group has of its own. Tables that have been used stay where they are, empty: the
+  // context, or the next one that has the group, is likely to use them again.
+  void empty_group(std::uint32_t group) {
+    if (has_blocks_in(group)) return drop_group(group);
+    emptied_[group / 32] |= 1u << group % 32;
+    bool any = false;
+    for_each_table(group, [&](std::uint32_t table) {
+      any = true;
+      if (pool_.used(table) != 0) return pool_.clear_used(table);
+      publish(pool_.owner(table), pool_.slot_of(table), 0);
+    });
+    if (!any) return;
+    env_.barrier();
+    for (unsigned view = 0; view < views_; ++view) {
+      env_.invalidate_context(machine_context(directory(group, view)));
+    }
+    env_.barrier();
+    for_each_table(group, [&](std::uint32_t table) {
+      if (entry(pool_.owner(table), pool_.slot_of(table)) == 0) pool_.release(table);
+    });
+  }
+  // The same, and the tables are free.
   void drop_group(std::uint32_t group) {
     emptied_[group / 32] |= 1u << group % 32;
     bool any = false;
@@ -291,8 +312,10 @@ class ShadowTables {
       group = used_groups_++;
       create_group(group);
     } else {
-      if (group == 0) group = oldest([](std::uint32_t) { return true; });
-      drop_group(group);
+      if (group == 0) {
+        group = oldest([](std::uint32_t) { return true; });
+        drop_group(group);
+      }
       recycled_ = group_[group].context;
       group_of_[recycled_] = 0;
       ++counters_.recycles;
@@ -308,7 +331,7 @@ class ShadowTables {
       for (; emptied_[word] != 0; emptied_[word] &= emptied_[word] - 1) {
         const auto bit = static_cast<std::uint32_t>(std::countr_zero(emptied_[word]));
         const std::uint32_t group = word * 32 + bit;
-        if (group != current_ && !has_any(group)) return group;
+        if (group != current_ && is_empty(group)) return group;
       }
     }
     return 0;
@@ -329,11 +352,27 @@ class ShadowTables {
     }
     return false;
   }
-  [[nodiscard]] bool has_any(std::uint32_t group) const {
+  [[nodiscard]] bool has_blocks_in(std::uint32_t group) const {
     for (unsigned view = 0; view < views_; ++view) {
       if (has_blocks(directory(group, view))) return true;
     }
-    return has_tables(group);
+    return false;
+  }
+  [[nodiscard]] bool is_empty(std::uint32_t group) const {
+    bool used = has_blocks_in(group);
+    for_each_table(group, [&](std::uint32_t table) { used = used || pool_.used(table) != 0; });
+    return !used;
+  }
+  // Calls `visit(table)`, which may release it.
+  template <class Visit>
+  void for_each_table(std::uint32_t group, Visit visit) const {
+    for (unsigned view = 0; view < views_; ++view) {
+      for (std::uint32_t table = pool_.first(directory(group, view)); table != Pool::kNone;) {
+        const std::uint32_t next = pool_.next(table);
+        visit(table);
+        table = next;
+      }
+    }
   }
   // Frees tables: those of the context that was current longest ago, or, if only the current one
   // and the masters have any, the next one in turn.
