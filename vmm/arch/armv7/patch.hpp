@@ -395,15 +395,17 @@ class PatchedPages {
     const std::uint32_t before = original_of(page, at, memory_->read(at));
     const std::uint32_t word = (before & ~mask) | (bits & mask);
     if (!put(page, at, word, changed)) return false;
-    // Ambiguous words around it may be judged otherwise now.
+    // Ambiguous words around it may be judged otherwise now, and stubs may have relied on it.
     const auto offset = static_cast<std::uint32_t>(at.offset_in(mem::kPageSize));
     constexpr std::uint32_t kReach = 4 * Surroundings::kReach;
     const std::uint32_t first = offset < kReach ? 0 : offset - kReach;
     const std::uint32_t last = std::min(offset + kReach, mem::kPageSize - 4);
     for (std::uint32_t next = first; next <= last; next += 4) {
       const HostPhysical neighbour = page.machine() + next;
-      const std::uint32_t original = original_of(page, neighbour, memory_->read(neighbour));
-      if (next == offset || sensitivity(original) != Sensitivity::Ambiguous) continue;
+      const std::uint32_t present = memory_->read(neighbour);
+      const std::uint32_t original = original_of(page, neighbour, present);
+      const bool stays = present == original && sensitivity(original) != Sensitivity::Ambiguous;
+      if (next == offset || stays) continue;
       if (!put(page, neighbour, original, changed)) return false;
     }
     return true;

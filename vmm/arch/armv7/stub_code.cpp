@@ -118,12 +118,33 @@ class Writer {
   std::array<std::uint32_t, StubRegion::kLongest> words_{};
 };
 
+// A register to work with, other than `named`: one that is dead, or one that is saved and, by
+// give_back(), loaded again.
+class Borrowed {
+ public:
+  Borrowed(Writer& w, const Surrounding& context, unsigned named, unsigned named_too = kNoRegister)
+      : w_(w),
+        saved_(context.dead == kNoRegister),
+        number_(saved_ ? spare(named, named_too) : context.dead) {
+    if (saved_) w_.store(number_, Field::Save0);
+  }
+  [[nodiscard]] unsigned number() const { return number_; }
+  void give_back() {
+    if (saved_) w_.load(number_, Field::Save0);
+  }
+
+ private:
+  Writer& w_;
+  bool saved_;
+  unsigned number_;
+};
+
 // CPSID or CPSIE of exceptions only.
-[[nodiscard]] bool write_cps(Writer& w, const Instruction& i) {
-  constexpr unsigned t = 0;
+[[nodiscard]] bool write_cps(Writer& w, const Instruction& i, const Surrounding& context) {
   if (i.changes_mode || i.interrupts == Interrupts::Keep) return false;
   const bool enable = i.interrupts == Interrupts::Enable;
-  w.store(t, Field::Save0);
+  Borrowed borrowed(w, context, kNoRegister);
+  const unsigned t = borrowed.number();
   if (enable) {
     w.load(t, Field::Doorbell);
     w.put(0xe5900000 | t << 16 | t << 12);  // ldr t, [t]
@@ -131,44 +152,47 @@ class Writer {
   w.load(t, Field::Psr);
   w.put((enable ? kBic : kOrr) | t << 16 | t << 12 | masks_immediate(i.psr_bits));
   w.store(t, Field::Psr);
-  w.load(t, Field::Save0);
+  borrowed.give_back();
   return true;
 }
 
-[[nodiscard]] bool write_mrs(Writer& w, const Instruction& i) {
-  const unsigned rd = i.rd, t = spare(rd);
+[[nodiscard]] bool write_mrs(Writer& w, const Instruction& i, const Surrounding& context) {
+  const unsigned rd = i.rd;
   if (!may_use(rd)) return false;
-  w.store(t, Field::Save0);
+  Borrowed borrowed(w, context, rd);
+  const unsigned t = borrowed.number();
   w.put(0xe10f0000 | rd << 12);  // mrs rd, cpsr
   w.load(t, Field::Psr);
   w.put(0xe7c80010 | rd << 12 | t);  // bfi rd, t, #0, #9
-  w.load(t, Field::Save0);
+  borrowed.give_back();
   return true;
 }
 
 // MSR CPSR_c: the doorbell's pages 1 to 63, not mapped, stand for another mode or state.
-[[nodiscard]] bool write_msr(Writer& w, const Instruction& i) {
-  const unsigned rn = i.rm, t = spare(rn), u = spare(rn, t);
+[[nodiscard]] bool write_msr(Writer& w, const Instruction& i, const Surrounding& context) {
+  const unsigned rn = i.rm, u = spare(rn, context.dead);
   if (!i.register_operand || i.psr_mask != 1 || !may_use(rn)) return false;
-  w.store(t, Field::Save0);
-  w.store(u, Field::Save1);
+  Borrowed borrowed(w, context, rn, u);
+  const unsigned t = borrowed.number();
+  const Field place = context.dead == kNoRegister ? Field::Save1 : Field::Save0;
+  w.store(u, place);
   w.load(t, Field::Psr);
   w.load(u, Field::Doorbell);
   w.put(0xe0200000 | t << 16 | t << 12 | rn);    // eor t, t, rn
   w.put(0xe2000000 | t << 16 | t << 12 | 0x3f);  // and t, t, #0x3f
   w.put(0xe7900600 | u << 16 | t << 12 | t);     // ldr t, [u, t, lsl #12]
   w.store_byte(rn, Field::Psr);
-  w.load(t, Field::Save0);
-  w.load(u, Field::Save1);
+  borrowed.give_back();
+  w.load(u, place);
   return true;
 }
 
 // A register is written with what it holds already, mostly: TPIDRURO by a kernel that keeps its
 // current thread there, which the monitor has restored at the entry from user mode; FPEXC at a
 // change of threads. Otherwise the last load is off the map.
-void write_same(Writer& w, unsigned rt, Field field) {
-  const unsigned t = spare(rt);
-  w.store(t, Field::Save0);
+void write_same(Writer& w, unsigned rt, Field field, const Surrounding& context) {
+  Borrowed borrowed(w, context, rt);
+  const unsigned t = borrowed.number();
   w.load(t, field);
   w.put(0xe0200000 | t << 16 | t << 12 | rt);  // eor t, t, rt
   w.put(0xe16f0f10 | t << 12 | t);             // clz t, t
@@ -176,34 +200,35 @@ void write_same(Writer& w, unsigned rt, Field field) {
   w.put(0xe2200001 | t << 16 | t << 12);       // eor t, t, #1
   static_assert(StubRegion::kOffTheMap == 1u << 20);
   w.put(0xe79f0a00 | t << 12 | t);  // ldr t, [pc, t, lsl #20]
-  w.load(t, Field::Save0);
+  borrowed.give_back();
 }
 
 // Code is made coherent at an address of the kernel's: the monitor does that itself, when it
 // patches a page before its first execution and when it stores to a patched one. Below 0xc0000000
 // there may be a process's code.
-void write_coherent(Writer& w, unsigned rt) {
-  const unsigned t = spare(rt);
-  w.store(t, Field::Save0);
+void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
+  Borrowed borrowed(w, context, rt);
+  const unsigned t = borrowed.number();
   w.put(0xe1a00f20 | t << 12 | rt);       // lsr t, rt, #30
   w.put(0xe2200003 | t << 16 | t << 12);  // eor t, t, #3
   w.put(0xe16f0f10 | t << 12 | t);        // clz t, t
   w.put(0xe1a002a0 | t << 12 | t);        // lsr t, t, #5
   w.put(0xe2200001 | t << 16 | t << 12);  // eor t, t, #1
   w.put(0xe79f0a00 | t << 12 | t);        // ldr t, [pc, t, lsl #20]
-  w.load(t, Field::Save0);
+  borrowed.give_back();
 }
 
 // STMDB Rn, {SP, LR}^
-[[nodiscard]] bool write_user_bank(Writer& w, const Instruction& i) {
-  const unsigned rn = i.rn, t = spare(rn);
+[[nodiscard]] bool write_user_bank(Writer& w, const Instruction& i, const Surrounding& context) {
+  const unsigned rn = i.rn;
   if (i.registers != 0x6000 || i.add || !i.pre_indexed || !may_use(rn)) return false;
-  w.store(t, Field::Save0);
+  Borrowed borrowed(w, context, rn);
+  const unsigned t = borrowed.number();
   w.load(t, Field::UserSp);
   w.put(0xe5000000 | rn << 16 | t << 12 | 8);  // str t, [rn, #-8]
   w.load(t, Field::UserLr);
   w.put(0xe5000000 | rn << 16 | t << 12 | 4);  // str t, [rn, #-4]
-  w.load(t, Field::Save0);
+  borrowed.give_back();
   return true;
 }
 
@@ -226,23 +251,24 @@ void write_coherent(Writer& w, unsigned rt) {
   if (context.leaves_kernel) {
     w.store(rt, Field::ProcessThread);
   } else {
-    write_same(w, rt, Field::KernelsThread);
+    write_same(w, rt, Field::KernelsThread, context);
   }
   return true;
 }
 
-[[nodiscard]] bool write_floating_point(Writer& w, std::uint32_t word, const StubOptions& options) {
+[[nodiscard]] bool write_floating_point(Writer& w, std::uint32_t word, const StubOptions& options,
+                                        const Surrounding& context) {
   const unsigned rt = transferred(word);
   if ((options.slow_paths & plan::kFastThreadId) != 0 || !may_use(rt)) return false;
-  write_same(w, rt, Field::FloatingPoint);
+  write_same(w, rt, Field::FloatingPoint, context);
   return true;
 }
 
 [[nodiscard]] bool write_code_maintenance(Writer& w, std::uint32_t word,
-                                          const StubOptions& options) {
+                                          const StubOptions& options, const Surrounding& context) {
   const unsigned rt = transferred(word);
   if ((options.slow_paths & plan::kFastTableFlush) != 0 || !may_use(rt)) return false;
-  write_coherent(w, rt);
+  write_coherent(w, rt, context);
   return true;
 }
 
@@ -253,10 +279,12 @@ void write_coherent(Writer& w, unsigned rt) {
     return write_shared_register(w, word, *row, options);
   }
   if (writes_thread(word)) return write_thread(w, word, context);
-  if ((word & kTransferMask) == kWriteFloatingPoint) return write_floating_point(w, word, options);
+  if ((word & kTransferMask) == kWriteFloatingPoint) {
+    return write_floating_point(w, word, options, context);
+  }
   if (context.cleans_table) return true;  // nothing to do
   if ((word & kTransferMask) == kCleanCode || (word & kTransferMask) == kInvalidateCode) {
-    return write_code_maintenance(w, word, options);
+    return write_code_maintenance(w, word, options, context);
   }
   if (context.call != 0) {
     w.put(context.call);
@@ -266,11 +294,11 @@ void write_coherent(Writer& w, unsigned rt) {
   const Instruction i = decode(word);
   switch (i.op) {
     case Op::Cps:
-      return write_cps(w, i);
+      return write_cps(w, i, context);
     case Op::MrsCpsr:
-      return write_mrs(w, i);
+      return write_mrs(w, i, context);
     case Op::MsrCpsr:
-      return write_msr(w, i);
+      return write_msr(w, i, context);
     case Op::MrsSpsr:
       if (!may_use(i.rd)) return false;
       w.load(i.rd, Field::SavedPsr);
@@ -280,7 +308,7 @@ void write_coherent(Writer& w, unsigned rt) {
       w.store(i.rm, Field::SavedPsr);
       return true;
     case Op::StoreMultipleUser:
-      return write_user_bank(w, i);
+      return write_user_bank(w, i, context);
     default:
       return false;
   }

@@ -16,12 +16,15 @@ struct StubOptions {
   bool lazy_domains = true;      // DACR takes effect at the next exit
 };
 
+inline constexpr unsigned kNoRegister = 16;
+
 // What a word means among those around it.
 struct Surrounding {
   bool threads = false;        // the kernel may keep its current thread in TPIDRURO
   bool leaves_kernel = false;  // MCR TPIDRURO: what the process is to have
   std::uint32_t call = 0;      // LDM ^: the SVC by which the monitor does all of the return
   bool cleans_table = false;   // DCCMVAC: of an entry of a translation table
+  unsigned dead = kNoRegister;  // a register that it does not name and that is dead behind it
 };
 
 // The SVC of a return stub: bits 7:0 are what SP is raised by, and R0 may be kept.
@@ -60,7 +63,6 @@ class StubCode {
 // Registers that the stub with this `code` at `address` borrows, in the order of
 // SharedState::saved: its first instructions save them there, one each, and nothing writes there
 // afterwards.
-inline constexpr unsigned kNoRegister = 16;
 [[nodiscard]] std::array<unsigned, 2> borrowed_registers(std::span<const std::uint32_t, 2> code,
                                                          std::uint32_t address);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "abi/plan.hpp"
+#include "arch/armv7/liveness.hpp"
 
 namespace mezzo::armv7 {
 
@@ -126,6 +127,11 @@ bool Stubs::release(Pages& patched) {
 
 // ---- what words say together ----
 
+// The registers that a word with a stub may name, by where they can be.
+std::uint32_t Stubs::registers_of(std::uint32_t word) {
+  return 1u << (word >> 16 & 15) | 1u << (word >> 12 & 15) | 1u << (word & 15);
+}
+
 // Linux returns to user mode by LDMDB R2, {R0 or R1 to LR}^; NOP; ADD SP, SP, #n; MOVS PC, LR, some
 // words after it has written the process's TPIDRURO.
 Surrounding Stubs::look_around(std::uint32_t word, std::uint32_t at) {
@@ -135,6 +141,11 @@ Surrounding Stubs::look_around(std::uint32_t word, std::uint32_t at) {
   Surrounding context;
   const std::uint32_t index = at % mem::kPageSize / 4;
   const bool known = at - index * 4 == page_address_;
+  if (known) {
+    const std::uint32_t named = registers_of(word);
+    const auto dead = dead_register(std::span(page_).subspan(index + 1), named);
+    if (dead) context.dead = *dead;
+  }
   if (cleans_line(word)) context.cleans_table = known && is_table_flush(word, index);
   if ((options_.slow_paths & plan::kFastReturn) != 0) return context;
   const auto is_return = [&](std::uint32_t n) {

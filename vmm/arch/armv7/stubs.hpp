@@ -92,6 +92,7 @@ class Stubs : public StubRegion {
   }
   [[nodiscard]] static std::uint32_t branch(std::uint32_t word, std::uint32_t slot,
                                             std::uint32_t at);
+  [[nodiscard]] static std::uint32_t registers_of(std::uint32_t word);
   [[nodiscard]] Surrounding look_around(std::uint32_t word, std::uint32_t at);
   [[nodiscard]] bool is_table_flush(std::uint32_t word, std::uint32_t index) const;
   [[nodiscard]] bool is_copied(std::uint32_t page) const;
