@@ -20,7 +20,7 @@ enter_supervisor_call:
     str lr, [sp, #MEZZO_FRAME_PC]
     str r1, [sp, #MEZZO_FRAME_CPSR]
 begin_call:
-    ldr r2, [sp, #MEZZO_VCPU_MODE]
+    ldr r3, [sp, #MEZZO_VCPU_MODE]
     ldr r4, =MEZZO_SHARED
     ldrd r6, r7, [sp, #MEZZO_FAST_BLOCKED]      /* and DACR */
     ldr r5, [r4, #MEZZO_SHARED_DACR]
@@ -28,7 +28,7 @@ begin_call:
     cmpeq r5, r7
     bne blocked_call
 open_call:
-    cmp r2, #0x10
+    cmp r3, #0x10
     bne kernel_call
 
     /* From a process: Supervisor mode, interrupts off, LR and SPSR what they were. */
@@ -63,25 +63,23 @@ open_call:
     ldmia sp, {r0-lr}^
     movs pc, lr
 
-    /* A patched word of the kernel: the stub of a return to user mode? */
+    /* A patched word of the kernel: the stub of a return to user mode? It is the only one with an SVC. R0 and R2 are still
+       the guest's. */
 kernel_call:
     ldr r5, =(MEZZO_STUBS + 4)
     sub r5, lr, r5
     cmp r5, #MEZZO_STUBS_SIZE
     bhs replaced_word
     tst r1, #0x20
-    cmpeq r2, #0x13
+    cmpeq r3, #0x13
     bne slow_call
-    ldr r0, [lr, #-4]
-    ldr r5, =(MEZZO_RETURN_CALL >> 16)
-    cmp r5, r0, lsr #16
-    ldreq r6, [r4, #MEZZO_SHARED_SPSR]
-    ldreq r7, =RETURN_NEEDS
-    andeq r7, r7, r6
-    cmpeq r7, #0x10
+    ldr r12, [lr, #-4]
+    ldr r6, [r4, #MEZZO_SHARED_SPSR]
+    ldr r7, =RETURN_NEEDS
+    and r7, r7, r6
+    cmp r7, #0x10
     bne slow_call
     /* R2 points behind the registers of the process: not at the monitor. */
-    ldr r2, [sp, #8]
     sub r8, r2, #60
     cmn r2, #0x00700000                 /* from 0xff900000 on */
     tstlo r2, #3
@@ -93,7 +91,7 @@ return_load_last:
 return_load_first:
     ldr r5, [r8]
     ldrd r10, r11, [sp, #MEZZO_FRAME_SP]        /* and LR */
-    and r9, r0, #0xff
+    and r9, r12, #0xff
     add r10, r10, r9
     strd r10, r11, [sp, #MEZZO_VCPU_SUPERVISOR_SP]
     str r6, [sp, #MEZZO_VCPU_SUPERVISOR_SPSR]
@@ -112,8 +110,7 @@ return_load_first:
     str r11, [sp, #MEZZO_FRAME_PC]
     str r1, [sp, #MEZZO_FRAME_CPSR]
     /* With the kernel's rights until all registers are loaded, so PC and CPSR come from the frame. */
-    tst r0, #MEZZO_RETURN_KEEPS_FIRST
-    ldrne r0, [sp]
+    tst r12, #MEZZO_RETURN_KEEPS_FIRST
     ldmibne r8, {r1-lr}^
     ldmiaeq r8, {r0-lr}^
     ldr lr, [sp, #MEZZO_FAST_USER_ACCESS]
@@ -133,12 +130,9 @@ blocked_call:
     bhs open_call
     tst r1, #0x20
     bne slow_call
-    ldr r0, [lr, #-4]
-    ldr r5, =(MEZZO_RETURN_CALL >> 16)
-    cmp r5, r0, lsr #16
-    bne open_call
     bl fill_missed
     clrex
+    ldm sp, {r0, r1, r2}
     ldr lr, [sp, #MEZZO_FRAME_PC]
     ldr r1, [sp, #MEZZO_FRAME_CPSR]
     b begin_call
