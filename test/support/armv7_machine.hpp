@@ -106,6 +106,14 @@ class Armv7Machine {
 
   // ---- the concept ----
 
+  [[nodiscard]] bool load_four(std::uint32_t at, std::uint32_t* words) {
+    std::array<std::uint32_t, 4> loaded{};
+    for (std::uint32_t n = 0; n < loaded.size(); ++n) {
+      if (read(GuestVirtual{at + 4 * n}, &loaded[n], 4, Privilege::Kernel)) return false;
+    }
+    std::ranges::copy(loaded, words);
+    return true;
+  }
   [[nodiscard]] std::optional<Abort> read(GuestVirtual address, void* to, std::uint32_t bytes,
                                           Privilege privilege) {
     if (const auto abort = check(address.value(), bytes, false, privilege)) return abort;

@@ -122,13 +122,17 @@ enum class ThreadId : std::uint8_t { UserWritable, UserReadOnly };  // TPIDRURW,
 // change of mode is not announced.
 template <class M>
 concept Machine =
-    requires(M m, GuestVirtual va, std::uint32_t n, void* to, const void* from, Access access,
+    requires(M m, GuestVirtual va, std::uint32_t n, std::uint32_t* words, void* to, const void* from,
+             Access access,
              Privilege privilege, TranslationPart part, CacheOperation operation,
              IdRegister id_register, ThreadId thread_id, std::uint8_t asid) {
       // Guest-virtual memory with the guest's own rights and data accesses only; `n` bytes within
       // one naturally aligned word. An access that aborts has had no effect.
       { m.read(va, to, n, privilege) } -> std::same_as<std::optional<Abort>>;
       { m.write(va, from, n, privilege) } -> std::same_as<std::optional<Abort>>;
+      // Four words on one page, with the kernel's rights; false if that is not done at once, and
+      // then nothing has been.
+      { m.load_four(n, words) } -> std::same_as<bool>;
       // The guest's translation, as ATS1C* answer it. Changes nothing.
       { m.translate(va, access, privilege) } -> std::same_as<Translated>;
       { m.translation_changed(part) };

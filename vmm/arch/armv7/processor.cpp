@@ -135,6 +135,7 @@ void Processor::unpatch(HostPhysical page) {
 }
 
 bool Processor::has_replaced_words(GuestPhysical physical) {
+  if (cpu_.memory.page(physical.aligned_down(), GuestVirtual{})) return false;
   const auto page = cpu_.memory.space.memory(physical.aligned_down(), mem::kPageSize);
   if (!page || !cpu_.memory.is_patched(cpu_.memory.frame(*page))) return false;
   cpu_.roots.use_flat();

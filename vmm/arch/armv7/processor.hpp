@@ -15,6 +15,11 @@ class Processor {
                                           Privilege privilege);
   [[nodiscard]] std::optional<Abort> write(GuestVirtual at, const void* from, std::uint32_t bytes,
                                            Privilege privilege);
+  [[nodiscard]] bool load_four(std::uint32_t at, std::uint32_t* words) {
+    if (cpu_.vcpu.is_user()) return false;
+    cpu_.roots.use_guest();
+    return guest_load_four(at, words);
+  }
   [[nodiscard]] Translated translate(GuestVirtual at, Access access, Privilege privilege);
   void translation_changed(TranslationPart part);
   void invalidate_all();

@@ -46,12 +46,6 @@ template <Exception exception>
   return true;
 }
 
-// The guest goes on where it was, with another entry of its tables.
-void go_on(Cpu& cpu) {
-  if (is_view_loaded(cpu) && are_rights_loaded(cpu)) return cpu.roots.use_guest();
-  enter_guest(cpu);
-}
-
 }  // namespace
 
 bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
@@ -66,7 +60,13 @@ bool answer_process_abort(Cpu& cpu, Frame& frame, const Refused& refused) {
   if (result.outcome == Outcome::Filled) {
     note_execution(cpu, result.physical, access, Privilege::User);
     record_exit(cpu, Armv7Exit::ShadowFill, pc, at.value());
-    go_on(cpu);
+    // A process runs with the rights that assembly knows, which are no others as long as it has its
+    // view.
+    if (has_view(cpu, Privilege::User)) {
+      cpu.roots.use_guest();
+    } else {
+      enter_guest(cpu);
+    }
     return true;
   }
   if (result.outcome != Outcome::GuestFault) return false;
@@ -96,7 +96,11 @@ bool answer_kernel_miss(Cpu& cpu, const Frame& frame, Refused& refused,
     return false;
   }
   record_exit(cpu, Armv7Exit::ShadowFill, frame.pc, refused.at.value());
-  go_on(cpu);
+  if (is_view_loaded(cpu) && are_rights_loaded(cpu)) {
+    cpu.roots.use_guest();
+  } else {
+    enter_guest(cpu);
+  }
   return true;
 }
 
@@ -124,8 +128,7 @@ bool answer_maintenance(Cpu& cpu, Frame& frame) {
   follow_guest(cpu);
   Processor processor(cpu);
   alignas(8) LoopWords words;
-  cpu.roots.use_guest();
-  if (!guest_load_four(frame.pc - kWord, words.data())) return false;
+  if (!processor.load_four(frame.pc - kWord, words.data())) return false;
   const auto& [at, decoded, is_maintenance, shape] = cpu.maintenance.look_up(words, cpu.decoded);
   if (!is_maintenance) return false;
   const std::uint32_t behind = frame.pc;

@@ -120,8 +120,17 @@ template <Machine M>
 [[nodiscard]] std::optional<Abort> load_block(Context<M>& c, std::uint32_t first,
                                               std::uint32_t count, Words& words) {
   if (const auto abort = misaligned(first, false)) return abort;
-  for (std::uint32_t n = 0; n < count; ++n) {
-    if (const auto abort = load(c, first + 4 * n, 4, c.privilege(), words[n])) return abort;
+  constexpr std::uint32_t kAtOnce = 4;
+  const bool plain = c.privilege() == Privilege::Kernel && (c.frame.cpsr & psr::kEndian) == 0;
+  for (std::uint32_t n = 0; n < count;) {
+    const std::uint32_t at = first + 4 * n;
+    const bool on_one_page = at % mem::kPageSize <= mem::kPageSize - 4 * kAtOnce;
+    if (plain && on_one_page && count - n >= kAtOnce && c.machine.load_four(at, &words[n])) {
+      n += kAtOnce;
+      continue;
+    }
+    if (const auto abort = load(c, at, 4, c.privilege(), words[n])) return abort;
+    ++n;
   }
   return std::nullopt;
 }
