@@ -2,6 +2,7 @@
 # privileged instruction.
 list(APPEND MEZZO_VMM_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/arch/armv7/decode.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/arch/armv7/liveness.cpp
   ${CMAKE_CURRENT_LIST_DIR}/arch/armv7/patch.cpp
   ${CMAKE_CURRENT_LIST_DIR}/arch/armv7/stub_code.cpp
   ${CMAKE_CURRENT_LIST_DIR}/arch/armv7/stubs.cpp

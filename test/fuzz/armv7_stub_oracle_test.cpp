@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <random>
 #include <set>
 #include <string>
@@ -391,6 +392,11 @@ struct Among : RollBack {
     }
     bench.stubs().look_away();
   }
+  // Where the branch at an address leads.
+  std::uint32_t stub_of(std::uint32_t at) {
+    const auto distance = static_cast<std::int32_t>(bench.text(at) << 8) >> 6;
+    return at + 8 + static_cast<std::uint32_t>(distance);
+  }
   void put_return(std::uint32_t index, std::uint32_t load) {
     page[index] = load;
     page[index + 1] = 0xe1a00000;
@@ -398,6 +404,87 @@ struct Among : RollBack {
     page[index + 3] = 0xe1b0f00e;
   }
 };
+
+// A stub need not save a register that the next words overwrite: it and they together do what they
+// should, also if the stub is left in its middle.
+TEST_F(Among, ARegisterThatIsDeadBehindAWordIsNotSaved) {
+  constexpr std::uint32_t kMove = 0xe3a00000;  // MOV R0, #
+  constexpr std::uint32_t kFirst = 8, kApart = 4;
+  std::vector<std::uint32_t> words;
+  std::ranges::copy_if(words_with_stubs(), std::back_inserter(words), [](std::uint32_t word) {
+    const Op op = decode(word).op;
+    const bool borrows = op == Op::Cps || op == Op::MrsCpsr || op == Op::MsrCpsr ||
+                         op == Op::StoreMultipleUser || compares(word);
+    return borrows && decode(word).condition == kAl && !writes_thread(word);
+  });
+  std::map<std::uint32_t, unsigned> dead;  // by index
+  for (std::uint32_t n = 0; n < words.size(); ++n) {
+    const std::uint32_t index = kFirst + kApart * n;
+    unsigned r = random() % 13;
+    while (r == (words[n] & 15) || r == (words[n] >> 12 & 15) || r == (words[n] >> 16 & 15)) {
+      r = (r + 1) % 13;
+    }
+    page.at(index) = words[n];
+    page.at(index + 1) = kMove | r << 12 | n % 256;
+    dead[index] = r;
+  }
+  patch_page();
+  for (const auto& [index, r] : dead) {
+    const std::uint32_t word = page[index], at = kPage + 4 * index;
+    SCOPED_TRACE(testing::Message() << std::hex << word << ", dead: r" << r);
+    const std::uint32_t slot = bench.stubs().slot_at(stub_of(at)).value();
+    const auto code = bench.code().subspan(slot * Stubs::kSlotWords).first<2>();
+    const auto borrowed = borrowed_registers(code, Stubs::address_of(slot));
+    EXPECT_EQ(borrowed[0] == kNoRegister, decode(word).op != Op::MsrCpsr);
+    EXPECT_EQ(borrowed[1], kNoRegister);
+    EXPECT_NE(borrowed[0], r);
+
+    bool arrived = false;
+    for (unsigned steps = 0; !arrived; ++steps) {
+      std::mt19937 same(index);
+      StubCase test(bench, same, psr::kSupervisor);
+      prepare(test, word);
+      test.load(at);
+      arrived = bench.cpu.run(at + 4, steps).stop == Stop::Arrived;
+      Frame frame = bench.cpu.get();
+      if (steps > 0 && !arrived) {
+        ASSERT_EQ(bench.stubs().roll_back(frame, bench.shared()), word);
+      }
+      bench.shared().saved = {test.any(), test.any()};
+      bench.cpu.set(frame);
+      ASSERT_EQ(bench.cpu.run(at + 8).stop, Stop::Arrived);
+      if (!maintains_code(word)) ASSERT_EQ(test.execute(word).kind, Verdict::Kind::Skip);
+      test.frame().r[r] = page[index + 1] & 255;
+      test.frame().pc = at + 8;
+      ASSERT_EQ(test.difference(), nullptr) << "left after " << steps;
+    }
+  }
+}
+
+// Linux asks first whether walks of translation tables miss the caches.
+TEST_F(Among, AFlushOfATablesEntryIsNothing) {
+  constexpr std::uint32_t kTest = 0xe3120101;   // TST R2, #0x40000000
+  constexpr std::uint32_t kFlush = 0x1e075f3a;  // MCRNE DCCMVAC, R5
+  page[10] = kTest;
+  page[11] = kFlush;
+  page[21] = kFlush;  // alone
+  page[30] = kTest;
+  page[31] = (kFlush & 0x0fffffff) | 0x2u << 28;  // another condition
+  page[40] = kTest;
+  page[41] = kFlush;
+  page[42] = 0xe0855002;  // ADD R5, R5, R2: a loop
+  patch_page();
+  EXPECT_EQ(bench.stubs().original(bench.text(kPage + 44), GuestVirtual{kPage + 44}), kFlush);
+  for (const std::uint32_t index : {21u, 31u, 41u}) {
+    EXPECT_EQ(bench.text(kPage + 4 * index), page[index]);
+  }
+  StubCase test(bench, random, psr::kSupervisor);
+  test.frame().cpsr &= ~(1u << 30);
+  test.load(kPage + 44);
+  ASSERT_EQ(bench.cpu.run(kPage + 48).stop, Stop::Arrived);
+  test.frame().pc += 4;
+  EXPECT_EQ(test.difference(), nullptr);
+}
 
 TEST_F(Among, AReturnToUserModeIsACall) {
   put_return(10, 0xe9527fff);

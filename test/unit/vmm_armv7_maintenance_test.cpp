@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "arch/armv7/decoded.hpp"
 #include "support/armv7_guest.hpp"
 
 namespace mezzo::armv7 {
@@ -77,6 +78,42 @@ TEST_F(Armv7MaintenanceLoop, GoesOnBehindItWithTheFlagsOfTheComparison) {
   EXPECT_EQ(guest.frame.r[0], 0x18000u);
   EXPECT_EQ(guest.frame.pc, Armv7Guest::kCode + 16);
   EXPECT_EQ(guest.frame.cpsr >> 28, 0b0110u);  // Z and C: equal
+}
+
+// What is remembered of four words is what they say, however alike others are.
+TEST_F(Armv7MaintenanceLoop, IsRememberedByItsWords) {
+  DecodedWords words;
+  DecodedMaintenance maintenance;
+  constexpr std::uint32_t kBranchHigher = 0x8afffffb, kSubtract = 0xe0511002,
+                          kDifferent = 0xe0513002;
+  constexpr LoopWords kLoops[] = {{kFlush, kAddPage, kCompare, kLoop},
+                                  {kClean, kAddRegister, kCompare, kLoop},
+                                  {kClean, kAddRegister, kSubtract, kBranchHigher}};
+  constexpr LoopWords kOthers[] = {{kFlush, kAddPage, kCompare, kBranchHigher},
+                                   {kFlush, kAddPage, 0xe1500002, kLoop - 1},
+                                   {kClean, kAddRegister, kDifferent, kBranchHigher},
+                                   {kClean, kAddPage, kSubtract, kBranchHigher},
+                                   {kFlush, 0xe2800000, kCompare, kLoop},
+                                   {kFlush, 0xe2811a01, kCompare, kLoop}};
+  for (int round = 0; round < 2; ++round) {
+    for (const LoopWords& each : kLoops) {
+      const auto& known = maintenance.look_up(each, words);
+      EXPECT_TRUE(known.is_maintenance);
+      ASSERT_TRUE(known.loop) << std::hex << each[0];
+      EXPECT_EQ(known.loop->at, 0);
+      EXPECT_EQ(known.loop->end, 1);
+      EXPECT_EQ(known.loop->counts_down, each[3] == kBranchHigher);
+      EXPECT_EQ(known.loop->step, each[1] == kAddPage ? 4096u : 0u);
+      EXPECT_EQ(known.loop->step_register.has_value(), each[1] == kAddRegister);
+      EXPECT_EQ(known.decoded.word, each[0]);
+    }
+    for (const LoopWords& each : kOthers) {
+      const auto& known = maintenance.look_up(each, words);
+      EXPECT_TRUE(known.is_maintenance);
+      EXPECT_FALSE(known.loop) << std::hex << each[1] << ' ' << each[2] << ' ' << each[3];
+    }
+    EXPECT_FALSE(maintenance.look_up({kAddPage, kAddPage, kCompare, kLoop}, words).is_maintenance);
+  }
 }
 
 TEST_F(Armv7MaintenanceLoop, AWholeBlockOfEntriesIsOneStep) {

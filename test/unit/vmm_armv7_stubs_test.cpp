@@ -316,6 +316,39 @@ TEST_F(Armv7Stubs, ReleasesThePagesThatAreNotPatched) {
   }
 }
 
+// A stub relies on the next words only until one of them changes: a kprobe is put there, or a jump
+// label taken.
+TEST_F(Armv7Stubs, AStoreBehindAWordEndsWhatItsStubReliedOn) {
+  constexpr std::uint32_t kCompare = 0xe3530000, kMove5 = 0xe3a05001, kSave = 0xe5000000;
+  PatchMemory memory{1};
+  const auto patched = std::make_unique<PatchedPages<PatchMemory, Stubs>>();
+  patched->reset(memory, *stubs);
+  memory.words[10] = kCpsid;
+  memory.words[11] = kCompare;
+  memory.words[12] = kCompare;
+  memory.words[13] = kMove5;
+  const auto saves = [&] {
+    const std::uint32_t at = target(memory.words[10], kKernel + 40);
+    const std::uint32_t slot = StubRegion::slot_at(at).value();
+    return (code[slot * StubRegion::kSlotWords] & 0xff100000) == kSave;  // STR, not LDR
+  };
+  for (const std::uint32_t changed : {11u, 12u, 13u}) {
+    const auto forget = [](HostPhysical) {};
+    const std::span<const std::uint32_t, 1024> words(memory.words.data(), 1024);
+    ASSERT_TRUE(patch_with_room(*stubs, *patched, words, memory.page(0), kKernel, forget));
+    EXPECT_FALSE(saves());
+    ASSERT_EQ(patched->store(memory.at(changed), 4, kNop).kind, StoreResult::Kind::Stored);
+    EXPECT_TRUE(saves());
+    EXPECT_EQ(patched->original_word(memory.at(10)), kCpsid);
+    // Back again: what is stored word by word stands alone.
+    ASSERT_EQ(patched->store(memory.at(changed), 4, changed == 13 ? kMove5 : kCompare).kind,
+              StoreResult::Kind::Stored);
+    EXPECT_TRUE(saves());
+    (void)patched->unpatch_page(memory.page(0));
+    EXPECT_EQ(memory.words[10], kCpsid);
+  }
+}
+
 // Modules come and go, on other pages and at other addresses, beside a kernel that stays.
 TEST_F(Armv7Stubs, ModulesComeAndGoWithoutEnd) {
   constexpr std::uint32_t kPages = 24, kKernelPages = 8;

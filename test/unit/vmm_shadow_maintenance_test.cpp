@@ -180,8 +180,21 @@ TEST_F(ShadowMaintenance, ContextIsEmptied) {
   fill(0x8000);
   done();
   shadow.invalidate_context(1);
-  EXPECT_THAT(done(), ElementsAre("slot = 0", "clean slot", "barrier", "context 3", "barrier",
-                                  "clear leaf", "clean leaf", "barrier"));
+  EXPECT_THAT(done(), ElementsAre("clear leaf", "clean leaf", "barrier", "context 3", "barrier"));
+  // Its table is where it was.
+  fill(0x8000);
+  EXPECT_THAT(done(), ElementsAre("leaf set", "clean leaf", "barrier"));
+}
+
+TEST_F(ShadowMaintenance, ATableThatIsNotUsedAgainIsFree) {
+  page(0x8000, Recorder::kGuest + kSmall + kRead + kNotGlobal);
+  fill(0x8000);
+  shadow.invalidate_context(1);
+  done();
+  shadow.invalidate_context(1);
+  EXPECT_THAT(done(), ElementsAre("slot = 0", "clean slot", "barrier", "context 3", "barrier"));
+  shadow.invalidate_context(1);
+  EXPECT_THAT(done(), IsEmpty());
 }
 
 TEST_F(ShadowMaintenance, SectionBecomesPages) {

@@ -446,7 +446,7 @@ class ShadowTables {
   std::uint32_t hand_ = 0;  // the next table to be evicted
   ShadowCounters counters_{};
   std::array<Group, kMaxGroups> group_{};
-  std::array<std::uint32_t, kMaxGroups / 32> emptied_{};  // a bit each: perhaps in use again
+  std::array<std::uint32_t, kMaxGroups / 32> emptied_{};       // a bit each: perhaps in use again
   std::array<std::uint16_t, Pool::kMaxDirectories> blocks_{};  // of a directory's own
   std::array<std::uint8_t, Format::kContexts> group_of_{};
 };

@@ -121,34 +121,33 @@ enum class ThreadId : std::uint8_t { UserWritable, UserReadOnly };  // TPIDRURW,
 // (the processor's DACR) and its translation root follow the Vcpu at every return to the guest: a
 // change of mode is not announced.
 template <class M>
-concept Machine =
-    requires(M m, GuestVirtual va, std::uint32_t n, std::uint32_t* words, void* to, const void* from,
-             Access access,
-             Privilege privilege, TranslationPart part, CacheOperation operation,
-             IdRegister id_register, ThreadId thread_id, std::uint8_t asid) {
-      // Guest-virtual memory with the guest's own rights and data accesses only; `n` bytes within
-      // one naturally aligned word. An access that aborts has had no effect.
-      { m.read(va, to, n, privilege) } -> std::same_as<std::optional<Abort>>;
-      { m.write(va, from, n, privilege) } -> std::same_as<std::optional<Abort>>;
-      // Four words on one page, with the kernel's rights; false if that is not done at once, and
-      // then nothing has been.
-      { m.load_four(n, words) } -> std::same_as<bool>;
-      // The guest's translation, as ATS1C* answer it. Changes nothing.
-      { m.translate(va, access, privilege) } -> std::same_as<Translated>;
-      { m.translation_changed(part) };
-      // TLB maintenance: drops what was derived from the guest's tables.
-      { m.invalidate_all() };
-      { m.invalidate_context(asid) };
-      { m.invalidate_address(va, asid) };  // this ASID's entry or a global one
-      { m.invalidate_address_of_all(va) };
-      { m.maintain_cache(operation, n) } -> std::same_as<std::optional<Abort>>;
-      { m.id_register(id_register) } -> std::same_as<std::uint32_t>;
-      { m.cache_size(n) } -> std::same_as<std::uint32_t>;  // CCSIDR for CSSELR `n`
-      { m.read_thread_id(thread_id) } -> std::same_as<std::uint32_t>;
-      { m.write_thread_id(thread_id, n) };
-      // CPACR or FPEXC of the Vcpu have been written: whether the guest may use floating point.
-      { m.floating_point_changed() };
-    };
+concept Machine = requires(M m, GuestVirtual va, std::uint32_t n, std::uint32_t* words, void* to,
+                           const void* from, Access access, Privilege privilege,
+                           TranslationPart part, CacheOperation operation, IdRegister id_register,
+                           ThreadId thread_id, std::uint8_t asid) {
+  // Guest-virtual memory with the guest's own rights and data accesses only; `n` bytes within
+  // one naturally aligned word. An access that aborts has had no effect.
+  { m.read(va, to, n, privilege) } -> std::same_as<std::optional<Abort>>;
+  { m.write(va, from, n, privilege) } -> std::same_as<std::optional<Abort>>;
+  // Four words on one page, with the kernel's rights; false if that is not done at once, and
+  // then nothing has been.
+  { m.load_four(n, words) } -> std::same_as<bool>;
+  // The guest's translation, as ATS1C* answer it. Changes nothing.
+  { m.translate(va, access, privilege) } -> std::same_as<Translated>;
+  { m.translation_changed(part) };
+  // TLB maintenance: drops what was derived from the guest's tables.
+  { m.invalidate_all() };
+  { m.invalidate_context(asid) };
+  { m.invalidate_address(va, asid) };  // this ASID's entry or a global one
+  { m.invalidate_address_of_all(va) };
+  { m.maintain_cache(operation, n) } -> std::same_as<std::optional<Abort>>;
+  { m.id_register(id_register) } -> std::same_as<std::uint32_t>;
+  { m.cache_size(n) } -> std::same_as<std::uint32_t>;  // CCSIDR for CSSELR `n`
+  { m.read_thread_id(thread_id) } -> std::same_as<std::uint32_t>;
+  { m.write_thread_id(thread_id, n) };
+  // CPACR or FPEXC of the Vcpu have been written: whether the guest may use floating point.
+  { m.floating_point_changed() };
+};
 
 template <Machine M>
 struct Context {

@@ -37,8 +37,8 @@ class DecodedWords {
   std::array<Decoded, 1u << kBits> entries_{};
 };
 
-// The same for maintenance, with the three words that follow: one that has been done before is known
-// by comparing these, whatever the guest has done to its text meanwhile.
+// The same for maintenance, with the three words that follow: one that has been done before is
+// known by comparing these, whatever the guest has done to its text meanwhile.
 class DecodedMaintenance {
  public:
   struct Entry {

@@ -37,9 +37,7 @@ struct Refused {
   // Of an exit by the vector MEZZO_TRAP_DATA_ABORT or MEZZO_TRAP_PREFETCH_ABORT.
   [[nodiscard]] static Refused by(std::uint32_t trap) {
     if (trap == MEZZO_TRAP_PREFETCH_ABORT) {
-      return {.status = Ifsr::read(),
-              .at = GuestVirtual{Ifar::read()},
-              .access = Access::Execute};
+      return {.status = Ifsr::read(), .at = GuestVirtual{Ifar::read()}, .access = Access::Execute};
     }
     constexpr std::uint32_t kWrite = 1u << 11;
     const std::uint32_t status = Dfsr::read();

@@ -42,9 +42,11 @@ std::optional<RegisterUse> any_use(std::uint32_t word) {
   const bool masks = (word & 0xfff3fe3f) == 0xf1000000;  // CPS that stays in its mode
   if (barrier || masks) return RegisterUse{};
   if (word >> 28 != 14) return std::nullopt;
-  if ((word & 0x0fbf0fff) == 0x010f0000) return RegisterUse{.writes = register_at(word, 12)};  // MRS
-  if ((word & 0x0ff00000) == 0x03000000) return RegisterUse{.writes = register_at(word, 12)};  // MOVW
-  if ((word & 0x0f000f10) == 0x0e000f10) {  // MCR, MRC of coprocessor 15
+  if ((word & 0x0fbf0fff) == 0x010f0000)
+    return RegisterUse{.writes = register_at(word, 12)};  // MRS
+  if ((word & 0x0ff00000) == 0x03000000)
+    return RegisterUse{.writes = register_at(word, 12)};  // MOVW
+  if ((word & 0x0f000f10) == 0x0e000f10) {                // MCR, MRC of coprocessor 15
     const std::uint32_t rt = register_at(word, 12);
     return (word & 1u << 20) != 0 ? RegisterUse{.writes = rt} : RegisterUse{.reads = rt};
   }
@@ -78,8 +80,7 @@ std::optional<RegisterUse> register_use(std::uint32_t word) {
   return use;
 }
 
-std::optional<unsigned> dead_register(std::span<const std::uint32_t> behind,
-                                      std::uint32_t except) {
+std::optional<unsigned> dead_register(std::span<const std::uint32_t> behind, std::uint32_t except) {
   constexpr std::uint32_t kNever = 1u << 13 | kPc;
   std::uint32_t used = except | kNever;
   for (const std::uint32_t word : behind.first(std::min(behind.size(), kFarthestUse))) {

@@ -16,11 +16,11 @@ namespace mezzo::armv7 {
 // Four words of such a loop.
 struct LoopShape {
   const ControlRegister* row = nullptr;
-  std::uint8_t at = 0;                        // Rt
-  bool counts_down = false;                   // the bytes that are left
-  std::uint8_t end = 0;                       // Rn of 3: the address, or what counts
+  std::uint8_t at = 0;                          // Rt
+  bool counts_down = false;                     // the bytes that are left
+  std::uint8_t end = 0;                         // Rn of 3: the address, or what counts
   std::optional<std::uint8_t> step_register{};  // Rm of 2
-  std::uint32_t step = 0;                     // or #n
+  std::uint32_t step = 0;                       // or #n
 };
 using LoopWords = std::array<std::uint32_t, 4>;
 

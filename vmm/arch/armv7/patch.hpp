@@ -324,8 +324,8 @@ class PatchedPages {
     return dictionary_.replacement(word);
   }
 
-  // The offset in a page, from `offset` on, of the next word for which `wanted(word)` is not 0; or the
-  // page's size. Four words at a time, as most are not.
+  // The offset in a page, from `offset` on, of the next word for which `wanted(word)` is not 0; or
+  // the page's size. Four words at a time, as most are not.
   template <class Wanted>
   [[nodiscard]] std::uint32_t next(HostPhysical page, std::uint32_t offset, Wanted wanted) const {
     constexpr std::uint32_t kAtOnce = 4;
@@ -350,9 +350,8 @@ class PatchedPages {
   }
   [[nodiscard]] std::uint32_t next_replaced(HostPhysical page, std::uint32_t offset) const {
     constexpr std::uint32_t kBranchOrCall = 1u << 0xa | 1u << 0xf;  // by bits 27:24
-    return next(page, offset, [](std::uint32_t word) {
-      return kBranchOrCall >> (word >> 24 & 15) & 1;
-    });
+    return next(page, offset,
+                [](std::uint32_t word) { return kBranchOrCall >> (word >> 24 & 15) & 1; });
   }
 
   [[nodiscard]] bool replace_all(Page& page) {

@@ -236,8 +236,8 @@ class ShortDescriptor {
     return (now_.sctlr & kAccessFlagEnable) != 0 && (second & 1u << 4) == 0;
   }
 
-  // The tables of level 1, for the lower addresses and the others; kNoTable if walks from a register
-  // are disabled [B3.5.4].
+  // The tables of level 1, for the lower addresses and the others; kNoTable if walks from a
+  // register are disabled [B3.5.4].
   void set_first_tables() {
     constexpr std::uint32_t kDisabled0 = 1u << 4, kDisabled1 = 1u << 5;
     const std::uint32_t split = now_.ttbcr & 7;

@@ -264,8 +264,8 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
   return true;
 }
 
-[[nodiscard]] bool write_code_maintenance(Writer& w, std::uint32_t word,
-                                          const StubOptions& options, const Surrounding& context) {
+[[nodiscard]] bool write_code_maintenance(Writer& w, std::uint32_t word, const StubOptions& options,
+                                          const Surrounding& context) {
   const unsigned rt = transferred(word);
   if ((options.slow_paths & plan::kFastTableFlush) != 0 || !may_use(rt)) return false;
   write_coherent(w, rt, context);

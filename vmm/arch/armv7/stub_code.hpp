@@ -20,10 +20,10 @@ inline constexpr unsigned kNoRegister = 16;
 
 // What a word means among those around it.
 struct Surrounding {
-  bool threads = false;        // the kernel may keep its current thread in TPIDRURO
-  bool leaves_kernel = false;  // MCR TPIDRURO: what the process is to have
-  std::uint32_t call = 0;      // LDM ^: the SVC by which the monitor does all of the return
-  bool cleans_table = false;   // DCCMVAC: of an entry of a translation table
+  bool threads = false;         // the kernel may keep its current thread in TPIDRURO
+  bool leaves_kernel = false;   // MCR TPIDRURO: what the process is to have
+  std::uint32_t call = 0;       // LDM ^: the SVC by which the monitor does all of the return
+  bool cleans_table = false;    // DCCMVAC: of an entry of a translation table
   unsigned dead = kNoRegister;  // a register that it does not name and that is dead behind it
 };
 

@@ -170,9 +170,9 @@ Surrounding Stubs::look_around(std::uint32_t word, std::uint32_t at) {
 }
 
 // A line is cleaned behind a store to it, and not in a loop, or as Linux asks first whether walks
-// miss the caches: TST Rn, #0x40000000; MCRNE (arch/arm/include/asm/tlbflush.h, TLB_DCLEAN). That is
-// the flush of an entry of a translation table, which nobody but the monitor walks, through the same
-// cache.
+// miss the caches: TST Rn, #0x40000000; MCRNE (arch/arm/include/asm/tlbflush.h, TLB_DCLEAN). That
+// is the flush of an entry of a translation table, which nobody but the monitor walks, through the
+// same cache.
 bool Stubs::is_table_flush(std::uint32_t word, std::uint32_t index) const {
   constexpr std::uint32_t kBefore = 3, kTestOfFlag = 0xe3100101, kNotEqual = 1;
   const unsigned rt = transferred(word);
