@@ -110,6 +110,7 @@ class StubPolicy {
     if (found == originals_.end()) return std::nullopt;
     return found->second;
   }
+  [[nodiscard]] static bool relies_on_next(std::uint32_t, mem::GuestVirtual) { return false; }
   [[nodiscard]] armv7::ChangedRange take_written() { return std::exchange(written, {}); }
 
   static constexpr std::uint32_t kCode = 0x70000000;  // where stubs would be

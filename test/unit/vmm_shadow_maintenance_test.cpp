@@ -197,6 +197,17 @@ TEST_F(ShadowMaintenance, ATableThatIsNotUsedAgainIsFree) {
   EXPECT_THAT(done(), IsEmpty());
 }
 
+// A processor may know a table that has no entries.
+TEST_F(ShadowMaintenance, AnEmptyTableIsForgottenBeforeItIsUsedElsewhere) {
+  page(0x8000, Recorder::kGuest + kSmall + kRead + kNotGlobal);
+  fill(0x8000);
+  shadow.invalidate_context(1);
+  done();
+  shadow.invalidate_slot(GuestVirtual{0}, 1);
+  EXPECT_THAT(done(),
+              ElementsAre("slot = 0", "clean slot", "barrier", "page 0, 3", "barrier", "barrier"));
+}
+
 TEST_F(ShadowMaintenance, SectionBecomesPages) {
   section(0xc0000000, (Recorder::kGuest + 0x100000) | kSmall | 1u << 10);
   fill(0xc0001000, Access::Write);

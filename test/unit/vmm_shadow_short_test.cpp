@@ -139,6 +139,37 @@ TEST_P(ShadowShort, ContextsKeepTheirEntries) {
   EXPECT_FALSE(seen(0x8000, Privilege::User).mapped);
 }
 
+// A process that has ended leaves its root to the next one, rather than one that only sleeps.
+TEST_P(ShadowShort, AnEmptiedContextIsTheFirstToBeGivenAway) {
+  page(0x8000, Machine::kGuest + 0x6000 + kSmall + kUserWrites + kNotGlobal);
+  const auto run = [&](std::uint32_t asid) {
+    controls.contextidr = asid;
+    update();
+    EXPECT_EQ(miss(0x8000, Access::Read, Privilege::User).outcome, Outcome::Filled);
+    return shadow.current(Privilege::User);
+  };
+  const mem::Root one = run(11);
+  const mem::Root two = run(12);
+  (void)run(13);
+  shadow.invalidate_context(12);
+  EXPECT_EQ(run(14), two);
+  EXPECT_EQ(shadow.counters().recycles, 1u);
+  EXPECT_EQ(shadow.recycled(), 12u);
+  EXPECT_EQ(run(11), one);
+  // The current one is not given away, nor one that is in use again.
+  shadow.invalidate_context(11);
+  EXPECT_NE(run(15), one);
+  EXPECT_EQ(run(11), one);
+  EXPECT_EQ(shadow.recycled(), 0u);
+  shadow.invalidate_context(13);
+  (void)run(13);
+  EXPECT_EQ(shadow.counters().recycles, 2u);
+  // Without any, the one that was current longest ago.
+  (void)run(16);
+  EXPECT_EQ(shadow.counters().recycles, 3u);
+  EXPECT_EQ(shadow.recycled(), 14u);
+}
+
 TEST_P(ShadowShort, DomainsFollowTheGuest) {
   page(0x8000, Machine::kGuest + 0x6000 + kSmall + kUserWrites + kNotGlobal, 0, 1);
   EXPECT_EQ(miss(0x8000, Access::Write, Privilege::User).outcome, Outcome::Filled);

@@ -224,8 +224,8 @@ class ShadowTables {
   // Empties what a group has of its own. Tables that have been used stay where they are, empty: the
   // context, or the next one that has the group, is likely to use them again.
   void empty_group(std::uint32_t group) {
-    if (has_blocks_in(group)) return drop_group(group);
     emptied_[group / 32] |= 1u << group % 32;
+    if (has_blocks_in(group)) return drop_group(group);
     bool any = false;
     for_each_table(group, [&](std::uint32_t table) {
       any = true;
@@ -244,7 +244,6 @@ class ShadowTables {
   }
   // The same, and the tables are free.
   void drop_group(std::uint32_t group) {
-    emptied_[group / 32] |= 1u << group % 32;
     bool any = false;
     for (unsigned view = 0; view < views_; ++view) any = unpublish(directory(group, view)) || any;
     if (!any) return;
@@ -374,12 +373,13 @@ class ShadowTables {
       }
     }
   }
-  // Frees tables: those of the context that was current longest ago, or, if only the current one
-  // and the masters have any, the next one in turn.
+  // Frees tables: those of a context that are empty, or of the context that was current longest
+  // ago, or, if only the current one and the masters have any, the next one in turn.
   void evict() {
     ++counters_.evictions;
-    const std::uint32_t group =
-        oldest([&](std::uint32_t g) { return g != current_ && has_tables(g); });
+    const auto may_go = [&](std::uint32_t g) { return g != current_ && has_tables(g); };
+    std::uint32_t group = oldest([&](std::uint32_t g) { return may_go(g) && is_empty(g); });
+    if (group == 0) group = oldest(may_go);
     if (group != 0) return drop_group(group);
     const std::uint32_t table = hand_;
     hand_ = hand_ + 1 == pool_.table_count() ? 0 : hand_ + 1;
@@ -416,6 +416,8 @@ class ShadowTables {
   void invalidate_table(std::uint32_t table, unsigned directory, std::uint32_t slot) {
     constexpr int kFew = 2;
     const std::uint32_t used = pool_.used(table);
+    // The table itself may be known.
+    if (used == 0) return env_.invalidate_page(page_address(slot, 0), machine_context(directory));
     if (std::popcount(used) > kFew) {
       if (is_master(directory)) return env_.invalidate_all();
       return env_.invalidate_context(machine_context(directory));

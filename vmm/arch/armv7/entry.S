@@ -210,7 +210,8 @@ refused:
     bx lr
 
 /* uint32_t cache_lines_*(uint32_t at, uint32_t limit, uint32_t step): likewise of many lines; the first one
-   that is not done, at the limit or because it aborted. */
+   that is not done, at the limit or because it aborted. What lines_end() allows only: `at` is below the limit, and
+   eight steps from it are no more than the address space has. */
 .macro lines_by_address name, crm, opc2
     .globl cache_lines_\name
 cache_lines_\name:

@@ -41,11 +41,10 @@ open_call:
     strd r10, r11, [r4, #MEZZO_SHARED_USER_SP]
     str r9, [sp, #MEZZO_FRAME_SP]
     str lr, [sp, #MEZZO_FRAME_LR]
-    and r7, r8, #0x1c0
     bic r6, r1, #0x1c0
-    orr r6, r6, r7
+    orr r6, r6, r8                              /* mode User, A, I, F */
     str r6, [r4, #MEZZO_SHARED_SPSR]
-    orr r7, r7, #0x93
+    orr r7, r8, #0x83
     str r7, [r4, #MEZZO_SHARED_PSR]
     mov r2, #0x13
     str r2, [sp, #MEZZO_VCPU_MODE]
@@ -95,10 +94,9 @@ return_load_first:
     add r10, r10, r9
     strd r10, r11, [sp, #MEZZO_VCPU_SUPERVISOR_SP]
     str r6, [sp, #MEZZO_VCPU_SUPERVISOR_SPSR]
+    str r7, [sp, #MEZZO_VCPU_MODE]
     and r7, r6, #0x110
     str r7, [r4, #MEZZO_SHARED_PSR]
-    mov r2, #0x10
-    str r2, [sp, #MEZZO_VCPU_MODE]
     ldr r5, [r4, #MEZZO_SHARED_PROCESS_THREAD]
     mcr p15, 0, r5, c13, c0, 3
     ldr r5, [sp, #MEZZO_FAST_EXITS]

@@ -8,7 +8,7 @@
 namespace mezzo::armv7 {
 namespace {
 
-constexpr std::uint32_t kPc = 1u << 15;
+constexpr std::uint32_t kStack = 13, kPc = 15;
 
 constexpr std::uint32_t register_at(std::uint32_t word, unsigned shift) {
   return 1u << (word >> shift & 15);
@@ -29,7 +29,8 @@ std::optional<RegisterUse> data_processing(std::uint32_t word, std::uint32_t ope
 // Single loads and stores of words and bytes. `operand`: what the offset reads.
 std::optional<RegisterUse> transfer(std::uint32_t word, std::uint32_t operand) {
   const bool load = (word & 1u << 20) != 0, pre_indexed = (word & 1u << 24) != 0;
-  if (!pre_indexed) return std::nullopt;
+  const std::uint32_t base = word >> 16 & 15;
+  if (!pre_indexed || (base != kStack && base != kPc)) return std::nullopt;
   RegisterUse use{.reads = operand | register_at(word, 16)};
   (load ? use.writes : use.reads) |= register_at(word, 12);
   const bool writes_back = (word & 1u << 21) != 0;
@@ -76,12 +77,12 @@ std::optional<RegisterUse> any_use(std::uint32_t word) {
 
 std::optional<RegisterUse> register_use(std::uint32_t word) {
   const std::optional<RegisterUse> use = any_use(word);
-  if (!use || (use->writes & kPc) != 0) return std::nullopt;
+  if (!use || (use->writes >> kPc & 1) != 0) return std::nullopt;
   return use;
 }
 
 std::optional<unsigned> dead_register(std::span<const std::uint32_t> behind, std::uint32_t except) {
-  constexpr std::uint32_t kNever = 1u << 13 | kPc;
+  constexpr std::uint32_t kNever = 1u << kStack | 1u << kPc;
   std::uint32_t used = except | kNever;
   for (const std::uint32_t word : behind.first(std::min(behind.size(), kFarthestUse))) {
     const std::optional<RegisterUse> use = register_use(word);

@@ -82,6 +82,9 @@ concept PatchPolicy = requires(P p, std::uint32_t word, GuestVirtual address) {
   { p.choose(word, address) } -> std::same_as<Choice>;
   // The word that became this branch at this address.
   { p.original(word, address) } -> std::same_as<std::optional<std::uint32_t>>;
+  // Whether what this branch at this address leads to relies on the words behind it, up to
+  // Surroundings::kReach: it is to be chosen anew when one of them changes.
+  { p.relies_on_next(word, address) } -> std::same_as<bool>;
   // The code that branches lead to and that has been written since the last call.
   { p.take_written() } -> std::same_as<ChangedRange>;
 };
@@ -93,6 +96,7 @@ struct TrapAll {
                                                                        GuestVirtual) {
     return std::nullopt;
   }
+  [[nodiscard]] static constexpr bool relies_on_next(std::uint32_t, GuestVirtual) { return false; }
   [[nodiscard]] static constexpr ChangedRange take_written() { return {}; }
 };
 
@@ -403,7 +407,9 @@ class PatchedPages {
       const HostPhysical neighbour = page.machine() + next;
       const std::uint32_t present = memory_->read(neighbour);
       const std::uint32_t original = original_of(page, neighbour, present);
-      const bool stays = present == original && sensitivity(original) != Sensitivity::Ambiguous;
+      const bool relies =
+          next < offset && policy_->relies_on_next(present, address_of(page, neighbour));
+      const bool stays = !relies && sensitivity(original) != Sensitivity::Ambiguous;
       if (next == offset || stays) continue;
       if (!put(page, neighbour, original, changed)) return false;
     }

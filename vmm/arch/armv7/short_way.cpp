@@ -1,4 +1,5 @@
-// The short ways of aborts of processes, of the return from them, and of maintenance.
+// The short ways of aborts of processes, of the return from them, of misses of the kernel's, and of
+// maintenance.
 #include "arch/armv7/short_way.hpp"
 
 #include "arch/armv7/exception.hpp"

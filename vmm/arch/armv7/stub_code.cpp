@@ -99,6 +99,8 @@ class Writer {
   [[nodiscard]] std::span<const std::uint32_t> words() const {
     return std::span(words_).first(count_);
   }
+  void rely_on_next() { relies_on_next_ = true; }
+  [[nodiscard]] bool relies_on_next() const { return relies_on_next_; }
 
  private:
   [[nodiscard]] std::uint32_t here() const { return first_ + count_ * 4; }
@@ -116,6 +118,7 @@ class Writer {
   std::uint32_t first_;
   std::uint32_t count_ = 0;
   std::array<std::uint32_t, StubRegion::kLongest> words_{};
+  bool relies_on_next_ = false;
 };
 
 // A register to work with, other than `named`: one that is dead, or one that is saved and, by
@@ -126,7 +129,11 @@ class Borrowed {
       : w_(w),
         saved_(context.dead == kNoRegister),
         number_(saved_ ? spare(named, named_too) : context.dead) {
-    if (saved_) w_.store(number_, Field::Save0);
+    if (saved_) {
+      w_.store(number_, Field::Save0);
+    } else {
+      w_.rely_on_next();
+    }
   }
   [[nodiscard]] unsigned number() const { return number_; }
   void give_back() {
@@ -323,6 +330,7 @@ StubCode StubCode::of(std::uint32_t word, std::uint32_t site, std::uint32_t addr
   if (!write_stub(writer, word, options, context)) return code;
   writer.branch_to(site + 4);
   for (const std::uint32_t each : writer.words()) code.words_[code.count_++] = each;
+  code.relies_on_next_ = writer.relies_on_next();
   return code;
 }
 

@@ -43,11 +43,14 @@ inline constexpr std::uint32_t kTransferMask = 0xffff0fff;        // without Rt
 class StubCode {
  public:
   // Code to be put at `address`, a slot that is_good(), for `word` at `site`. Flags and all
-  // registers but those that the word writes are kept. Empty if no stub does what it means.
+  // registers but those that the word writes and the one that is dead are kept. Empty if no stub
+  // does what it means.
   [[nodiscard]] static StubCode of(std::uint32_t word, std::uint32_t site, std::uint32_t address,
                                    const StubOptions& options, const Surrounding& context);
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
+  // Whether it uses the register that is dead behind the word.
+  [[nodiscard]] bool relies_on_next() const { return relies_on_next_; }
   [[nodiscard]] std::span<const std::uint32_t> words() const {
     return std::span(words_).first(count_);
   }
@@ -58,6 +61,7 @@ class StubCode {
  private:
   std::array<std::uint32_t, StubRegion::kLongest> words_{};
   std::uint32_t count_ = 0;
+  bool relies_on_next_ = false;
 };
 
 // Registers that the stub with this `code` at `address` borrows, in the order of

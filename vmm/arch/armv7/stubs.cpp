@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "abi/plan.hpp"
-#include "arch/armv7/liveness.hpp"
 
 namespace mezzo::armv7 {
 
@@ -37,16 +36,27 @@ Choice Stubs::choose(std::uint32_t word, GuestVirtual at) {
   return {is_sensitive(word) ? Choice::Kind::Trap : Choice::Kind::Leave};
 }
 
-std::optional<std::uint32_t> Stubs::original(std::uint32_t word, GuestVirtual at) const {
+// The slot of the stub that this branch at an address leads to, if it is one of ours.
+std::optional<std::uint32_t> Stubs::slot_of_branch(std::uint32_t word, GuestVirtual at) const {
   if ((word & 0x0f000000) != 0x0a000000 || !is_in_reach(at.value())) return std::nullopt;
   const std::uint32_t distance = (word & 0xffffff) << 8;  // and its sign is where it should be
   const std::uint32_t target =
       at.value() + 8 + static_cast<std::uint32_t>(static_cast<std::int32_t>(distance) >> 6);
   const auto slot = slot_at(target);
   if (!slot || sites_[*slot].address != at.value()) return std::nullopt;
-  const std::uint32_t original = sites_[*slot].word;
-  if (branch(original, *slot, at.value()) != word) return std::nullopt;
-  return original;
+  if (branch(sites_[*slot].word, *slot, at.value()) != word) return std::nullopt;
+  return slot;
+}
+
+std::optional<std::uint32_t> Stubs::original(std::uint32_t word, GuestVirtual at) const {
+  const auto slot = slot_of_branch(word, at);
+  if (!slot) return std::nullopt;
+  return sites_[*slot].word;
+}
+
+bool Stubs::relies_on_next(std::uint32_t word, GuestVirtual at) const {
+  const auto slot = slot_of_branch(word, at);
+  return slot && (relies_[*slot / 32] >> *slot % 32 & 1) != 0;
 }
 
 ChangedRange Stubs::take_written() {
@@ -95,6 +105,8 @@ void Stubs::put(std::uint32_t slot, const StubCode& stub, std::uint32_t word, st
   written_.add(machine_ + (slot + stub.slots()) * kSlotBytes - 4);
   sites_[slot] = {at, word};
   for (std::uint32_t n = 1; n < stub.slots(); ++n) sites_[slot + n] = {0, n};
+  const std::uint32_t bit = 1u << slot % 32;
+  relies_[slot / 32] = stub.relies_on_next() ? relies_[slot / 32] | bit : relies_[slot / 32] & ~bit;
   used_ += stub.slots();
   next_ = slot + stub.slots();
 }
@@ -127,9 +139,13 @@ bool Stubs::release(Pages& patched) {
 
 // ---- what words say together ----
 
-// The registers that a word with a stub may name, by where they can be.
-std::uint32_t Stubs::registers_of(std::uint32_t word) {
-  return 1u << (word >> 16 & 15) | 1u << (word >> 12 & 15) | 1u << (word & 15);
+// What a stub of the word must keep: the registers that it may name, by where they can be; and
+// those that may be others' when it is emulated instead, in another mode.
+std::uint32_t Stubs::kept_registers(std::uint32_t word) {
+  constexpr std::uint32_t kBanked = 0x7f00;
+  const bool may_change_mode = (word & 0x0fb0fff0) == 0x0120f000;  // MSR CPSR
+  return 1u << (word >> 16 & 15) | 1u << (word >> 12 & 15) | 1u << (word & 15) |
+         (may_change_mode ? kBanked : 0);
 }
 
 // Linux returns to user mode by LDMDB R2, {R0 or R1 to LR}^; NOP; ADD SP, SP, #n; MOVS PC, LR, some
@@ -142,8 +158,8 @@ Surrounding Stubs::look_around(std::uint32_t word, std::uint32_t at) {
   const std::uint32_t index = at % mem::kPageSize / 4;
   const bool known = at - index * 4 == page_address_;
   if (known) {
-    const std::uint32_t named = registers_of(word);
-    const auto dead = dead_register(std::span(page_).subspan(index + 1), named);
+    const auto behind = std::span(page_).subspan(index + 1);
+    const auto dead = dead_register(behind, kept_registers(word));
     if (dead) context.dead = *dead;
   }
   if (cleans_line(word)) context.cleans_table = known && is_table_flush(word, index);

@@ -3,10 +3,10 @@
 // and monitor share and branches back behind the word. stub_region.hpp says where they are,
 // stub_code.hpp what they are; here is which there are, and what an exit inside one means.
 //
-// A stub changes no flags. Where it cannot go on, because an interrupt is pending or the guest's
-// mode changes, it touches an address that is not mapped and exits; an exit of any kind inside a
-// stub is first rolled back to the patched word, which is possible because a stub may be executed
-// any number of times up to any of its instructions.
+// A stub changes no flags and no register that is used behind it. Where it cannot go on, because an
+// interrupt is pending or the guest's mode changes, it touches an address that is not mapped and
+// exits; an exit of any kind inside a stub is first rolled back to the patched word, which is
+// possible because a stub may be executed any number of times up to any of its instructions.
 //
 // The shared page is the guest's to write: nothing read from it decides anything for the monitor.
 #pragma once
@@ -17,6 +17,7 @@
 #include <span>
 
 #include "arch/armv7/decode.hpp"
+#include "arch/armv7/liveness.hpp"
 #include "arch/armv7/patch.hpp"
 #include "arch/armv7/stub_code.hpp"
 #include "arch/armv7/stub_region.hpp"
@@ -34,12 +35,13 @@ class Stubs : public StubRegion {
 
   // --- PatchPolicy ---
   [[nodiscard]] static bool is_candidate(std::uint32_t word) {
-    // MCR and MRC of coprocessor 15, and FPEXC: see StubCode.
+    // MCR and MRC of coprocessor 15, FPEXC, and DCCMVAC of any condition: see StubCode.
     return (word & 0xffe00f10) == 0xee000f10 || (word & 0xffef0fff) == 0xeee80a10 ||
            cleans_line(word);
   }
   [[nodiscard]] Choice choose(std::uint32_t word, GuestVirtual at);
   [[nodiscard]] std::optional<std::uint32_t> original(std::uint32_t word, GuestVirtual at) const;
+  [[nodiscard]] bool relies_on_next(std::uint32_t word, GuestVirtual at) const;
   [[nodiscard]] ChangedRange take_written();
 
   // Before a page is patched for `at`: what its words say together; and when it has been. Words
@@ -49,7 +51,8 @@ class Stubs : public StubRegion {
 
   // --- exits inside a stub ---
   // Makes the frame what it was before the patched word, which is returned as the guest wrote it;
-  // nothing if no stub is at its PC. The word's destination may have been written already.
+  // nothing if no stub is at its PC. The word's destination may have been written already, and a
+  // register that is dead behind the word.
   std::optional<std::uint32_t> roll_back(Frame& frame, const SharedState& shared) const;
 
   // --- when there is no room ---
@@ -92,7 +95,9 @@ class Stubs : public StubRegion {
   }
   [[nodiscard]] static std::uint32_t branch(std::uint32_t word, std::uint32_t slot,
                                             std::uint32_t at);
-  [[nodiscard]] static std::uint32_t registers_of(std::uint32_t word);
+  [[nodiscard]] static std::uint32_t kept_registers(std::uint32_t word);
+  [[nodiscard]] std::optional<std::uint32_t> slot_of_branch(std::uint32_t word,
+                                                            GuestVirtual at) const;
   [[nodiscard]] Surrounding look_around(std::uint32_t word, std::uint32_t at);
   [[nodiscard]] bool is_table_flush(std::uint32_t word, std::uint32_t index) const;
   [[nodiscard]] bool is_copied(std::uint32_t page) const;
@@ -119,6 +124,8 @@ class Stubs : public StubRegion {
   std::uint32_t copied_count_ = 0;
   std::array<Site, kSlots> sites_{};
   std::array<std::uint16_t, 1u << kHashBits> hash_{};  // slot + 1
+  std::array<std::uint32_t, kSlots / 32> relies_{};    // StubCode::relies_on_next(), a bit a slot
+  static_assert(kFarthestUse <= Surroundings::kReach);
 };
 
 // Makes room for stubs if that is wanted: whether there is.
