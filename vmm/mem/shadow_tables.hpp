@@ -233,11 +233,7 @@ class ShadowTables {
       publish(pool_.owner(table), pool_.slot_of(table), 0);
     });
     if (!any) return;
-    env_.barrier();
-    for (unsigned view = 0; view < views_; ++view) {
-      env_.invalidate_context(machine_context(directory(group, view)));
-    }
-    env_.barrier();
+    invalidate_group(group);
     for_each_table(group, [&](std::uint32_t table) {
       if (entry(pool_.owner(table), pool_.slot_of(table)) == 0) pool_.release(table);
     });
@@ -247,11 +243,7 @@ class ShadowTables {
     bool any = false;
     for (unsigned view = 0; view < views_; ++view) any = unpublish(directory(group, view)) || any;
     if (!any) return;
-    env_.barrier();
-    for (unsigned view = 0; view < views_; ++view) {
-      env_.invalidate_context(machine_context(directory(group, view)));
-    }
-    env_.barrier();
+    invalidate_group(group);
     for (unsigned view = 0; view < views_; ++view) release_all(directory(group, view));
     env_.barrier();
   }
@@ -411,6 +403,14 @@ class ShadowTables {
   void release_all(unsigned directory) {
     while (pool_.first(directory) != Pool::kNone) pool_.release(pool_.first(directory));
     blocks_[directory] = 0;
+  }
+  // What a group had is void from here on.
+  void invalidate_group(std::uint32_t group) {
+    env_.barrier();
+    for (unsigned view = 0; view < views_; ++view) {
+      env_.invalidate_context(machine_context(directory(group, view)));
+    }
+    env_.barrier();
   }
   // Invalidates what the TLB may hold from a table: page by page if there are few.
   void invalidate_table(std::uint32_t table, unsigned directory, std::uint32_t slot) {

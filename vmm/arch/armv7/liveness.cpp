@@ -43,14 +43,12 @@ std::optional<RegisterUse> any_use(std::uint32_t word) {
   const bool masks = (word & 0xfff3fe3f) == 0xf1000000;  // CPS that stays in its mode
   if (barrier || masks) return RegisterUse{};
   if (word >> 28 != 14) return std::nullopt;
-  if ((word & 0x0fbf0fff) == 0x010f0000)
-    return RegisterUse{.writes = register_at(word, 12)};  // MRS
-  if ((word & 0x0ff00000) == 0x03000000)
-    return RegisterUse{.writes = register_at(word, 12)};  // MOVW
-  if ((word & 0x0f000f10) == 0x0e000f10) {                // MCR, MRC of coprocessor 15
-    const std::uint32_t rt = register_at(word, 12);
-    return (word & 1u << 20) != 0 ? RegisterUse{.writes = rt} : RegisterUse{.reads = rt};
-  }
+  const bool is_mrs = (word & 0x0fbf0fff) == 0x010f0000;
+  const bool is_movw = (word & 0x0ff00000) == 0x03000000;
+  const bool is_transfer = (word & 0x0f000f10) == 0x0e000f10;  // MRC, MCR of coprocessor 15
+  const bool is_mrc = is_transfer && (word & 1u << 20) != 0;
+  if (is_mrs || is_movw || is_mrc) return RegisterUse{.writes = register_at(word, 12)};
+  if (is_transfer) return RegisterUse{.reads = register_at(word, 12)};
   switch (word >> 25 & 7) {
     case 0: {
       if ((word & 0x90) == 0x90 || word == 0xe1a00000) return std::nullopt;  // not such, or NOP
