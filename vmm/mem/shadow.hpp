@@ -18,6 +18,7 @@
 // Everything runs on the partition's CPU with interrupts off, where env can reach the pool.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <expected>
@@ -196,12 +197,16 @@ class Shadow {
     tags_.forget();
     mixed_ = {};
     wide_seen_ = false;
+    users_slots_ = Format::kSlots;
   }
 
   // Afterwards no entry maps this page of the machine.
   void forget_page(HostPhysical page) { reverse_.forget(page.aligned_down()); }
 
   [[nodiscard]] const ShadowCounters& counters() const { return tables_.counters(); }
+  // Slots below this one, 0 if views are not told apart, have had nothing but entries of the user
+  // mode's view since the last flush: who reaches one reaches what the user mode may.
+  [[nodiscard]] std::uint32_t users_slots() const { return users_slots_; }
   // The context whose root has become another's at the last of counters().recycles.
   [[nodiscard]] std::uint32_t recycled() const { return tables_.recycled(); }
   [[nodiscard]] const Format& format() const { return format_; }
@@ -348,6 +353,7 @@ class Shadow {
     const std::uint8_t wanted = Tags::combine(mapping.key, view);
     if (Tags::kAny && old != 0 && tags_.meaning(old) != wanted) ++tables_.counters().retags;
     if (!tags_.has(wanted) && tags_.is_exhausted()) invalidate_all();
+    if (view != View::User) users_slots_ = std::min(users_slots_, slot);
     const unsigned before = tables_.owner(directory, slot);
     if (mapping.span > Format::kSlotBytes) wide_seen_ = true;
     const bool shared = is_shared(mapping, directory, slot);
@@ -527,6 +533,7 @@ class Shadow {
   bool two_roots_;
   bool ahead_;
   bool wide_seen_ = false;
+  std::uint32_t users_slots_ = Format::kSlots;
   std::uint32_t context_ = 0;
   Format format_{};
   Tags tags_;

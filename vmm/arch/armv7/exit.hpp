@@ -1,6 +1,8 @@
 // What every exit begins and ends with, whichever way it takes.
 #pragma once
 
+#include <algorithm>
+
 #include "arch/armv7/instructions.hpp"
 #include "arch/armv7/monitor.hpp"
 #include "arch/armv7/processor.hpp"
@@ -74,6 +76,12 @@ inline void expect_return(Cpu& cpu, GuestVirtual at, Access access) {
   if (cpu.slow_fills || (cpu.fast.blocked & FastPath::kOff) != 0) return;
   cpu.missed = {at, access};
   cpu.fast.blocked |= FastPath::kMissed;
+}
+
+// Stubs make a process's access as it is below the first slot that may have the kernel's rights.
+inline void share_users_slots(Cpu& cpu) {
+  constexpr std::uint32_t kFirstLent = StubRegion::kBase / ShortDescriptor::kSlotBytes;
+  cpu.vcpu.shared->users_slots = std::min(cpu.shadow->users_slots(), kFirstLent);
 }
 
 // Stubs read the fault registers where they are shared.

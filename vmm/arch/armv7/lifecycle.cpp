@@ -78,7 +78,9 @@ bool build_paging(Cpu& cpu, const Partition& partition) {
   cpu.stubs.reset(
       std::span(pointer_to<std::uint32_t>(pool->stubs), Stubs::kCodeBytes / 4),
       HostPhysical{pool->stubs},
-      {.slow_paths = row.slow_paths, .lazy_domains = row.user_access == plan::UserAccess::Lazy});
+      {.slow_paths =
+           row.view == plan::View::Domains ? row.slow_paths : row.slow_paths | plan::kFastTransfers,
+       .lazy_domains = row.user_access == plan::UserAccess::Lazy});
   const bool global = cpu.memory.may_be_global(GuestVirtual{Stubs::kBase}) &&
                       cpu.memory.may_be_global(GuestVirtual{Stubs::kBase + Stubs::kRegion - 1});
   Stubs::write_tables(std::span<std::uint32_t, Stubs::kTableEntries>(

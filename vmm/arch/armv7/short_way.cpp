@@ -96,6 +96,7 @@ bool answer_kernel_miss(Cpu& cpu, const Frame& frame, Refused& refused,
     refused.answer = &answer;
     return false;
   }
+  share_users_slots(cpu);
   record_exit(cpu, Armv7Exit::ShadowFill, frame.pc, refused.at.value());
   if (is_view_loaded(cpu) && are_rights_loaded(cpu)) {
     cpu.roots.use_guest();

@@ -32,6 +32,7 @@ enum class Field : std::uint32_t {
   TableBase = offsetof(SharedState, ttbr0),
   UpperTableBase = offsetof(SharedState, ttbr1),
   FloatingPoint = offsetof(SharedState, fpexc),
+  UsersSlots = offsetof(SharedState, users_slots),
 };
 
 // A coprocessor 15 register that is read, or written, as a word of the shared state.
@@ -72,9 +73,9 @@ constexpr std::uint32_t kInvalidateCode = 0xee070f35;      // MCR ICIMVAU
 [[nodiscard]] bool may_use(unsigned r) { return r != 13 && r != 15; }
 
 // A register that the instruction does not name.
-[[nodiscard]] unsigned spare(unsigned a, unsigned b = kNoRegister) {
+[[nodiscard]] unsigned spare(unsigned a, unsigned b = kNoRegister, unsigned c = kNoRegister) {
   for (unsigned r = 0;; ++r) {
-    if (r != a && r != b) return r;
+    if (r != a && r != b && r != c) return r;
   }
 }
 
@@ -125,10 +126,11 @@ class Writer {
 // give_back(), loaded again.
 class Borrowed {
  public:
-  Borrowed(Writer& w, const Surrounding& context, unsigned named, unsigned named_too = kNoRegister)
+  Borrowed(Writer& w, const Surrounding& context, unsigned named, unsigned named_too = kNoRegister,
+           unsigned other = kNoRegister)
       : w_(w),
         saved_(context.dead == kNoRegister),
-        number_(saved_ ? spare(named, named_too) : context.dead) {
+        number_(saved_ ? spare(named, named_too, other) : context.dead) {
     if (saved_) {
       w_.store(number_, Field::Save0);
     } else {
@@ -225,6 +227,33 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
   borrowed.give_back();
 }
 
+// LDRT, LDRBT, STRT and STRBT with an immediate, of a slot that has nothing but what processes may
+// use as they may: the same access, as whoever makes it. Of another slot the first load is off the
+// map.
+[[nodiscard]] bool write_unprivileged(Writer& w, std::uint32_t word, const Instruction& i,
+                                      const StubOptions& options, const Surrounding& context) {
+  constexpr std::uint32_t kUnprivileged = 1u << 21;
+  const bool fast = (options.slow_paths & plan::kFastTransfers) == 0 && options.lazy_domains;
+  const bool simple = !i.register_operand && (i.size == 1 || i.size == 4) && !i.sign_extended;
+  const unsigned rn = i.rn, rt = i.rt, size = i.size;
+  if (!fast || !simple || !may_use(rn) || !may_use(rt)) return false;
+  const unsigned u = spare(rn, rt, context.dead);
+  Borrowed borrowed(w, context, rn, rt, u);
+  const unsigned t = borrowed.number();
+  const Field place = context.dead == kNoRegister ? Field::Save1 : Field::Save0;
+  w.store(u, place);
+  w.load(u, Field::UsersSlots);
+  w.put(0xe2800000 | rn << 16 | t << 12 | (size - 1));  // add t, rn, #size - 1
+  w.put(0xe0400a20 | u << 16 | u << 12 | t);            // sub u, u, t, lsr #20
+  w.put(0xe2400001 | u << 16 | t << 12);                // sub t, u, #1
+  w.put(0xe1a00fa0 | t << 12 | t);                      // lsr t, t, #31
+  w.put(0xe79f0a00 | t << 12 | t);                      // ldr t, [pc, t, lsl #20]
+  borrowed.give_back();
+  w.load(u, place);
+  w.put((word & 0x0fffffff & ~kUnprivileged) | 0xe0000000);
+  return true;
+}
+
 // STMDB Rn, {SP, LR}^
 [[nodiscard]] bool write_user_bank(Writer& w, const Instruction& i, const Surrounding& context) {
   const unsigned rn = i.rn;
@@ -316,6 +345,9 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
       return true;
     case Op::StoreMultipleUser:
       return write_user_bank(w, i, context);
+    case Op::LoadUnprivileged:
+    case Op::StoreUnprivileged:
+      return write_unprivileged(w, word, i, options, context);
     default:
       return false;
   }

@@ -38,6 +38,9 @@ inline constexpr std::uint32_t kTransferMask = 0xffff0fff;        // without Rt
 [[nodiscard]] constexpr bool cleans_line(std::uint32_t word) {  // MCR DCCMVAC, of any condition
   return (word & kTransferMask & 0x0fffffff) == 0x0e070f3a && word >> 28 != 15;
 }
+[[nodiscard]] constexpr bool makes_unprivileged_access(std::uint32_t word) {  // LDRT and the like
+  return (word & 0x0d200000) == 0x04200000 && word >> 28 != 15;
+}
 [[nodiscard]] constexpr unsigned transferred(std::uint32_t word) { return word >> 12 & 15; }
 
 class StubCode {

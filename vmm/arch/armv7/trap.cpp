@@ -144,6 +144,7 @@ Verdict settle_access(Exit& exit, GuestVirtual at, Access access, Privilege priv
     switch (result.outcome) {
       case Outcome::Filled:
         note_execution(exit.cpu, result.physical, access, privilege);
+        share_users_slots(exit.cpu);
         if (exit.cause != Armv7Exit::PatchPage) exit.cause = Armv7Exit::ShadowFill;
         return Verdict::resume();
       case Outcome::GuestFault:
@@ -367,6 +368,8 @@ std::optional<std::uint32_t> leave_stub(Exit& exit, std::uint32_t trap) {
   const auto word = exit.cpu.stubs.roll_back(exit.frame, *exit.cpu.vcpu.shared);
   if (!word || trap == MEZZO_TRAP_SUPERVISOR_CALL) return word;
   if (trap != MEZZO_TRAP_DATA_ABORT) return std::nullopt;
+  if (makes_unprivileged_access(*word))
+    return word;  // what it may is the process's, not the kernel's
   const std::uint32_t at = exit.refused.at.value();
   const bool rang = Stubs::contains(at) || at - layout::kWindow < layout::kWindowSize;
   return rang ? word : std::nullopt;

@@ -30,9 +30,10 @@ struct SharedState {
   std::uint32_t ttbr0 = 0;
   std::uint32_t ttbr1 = 0, fpexc = 0;    // copies to be read
   std::uint32_t doorbell = 0;            // an address that may be read, or not: see stubs.hpp
+  std::uint32_t users_slots = 0;         // below this MiB everything has the rights of processes
   std::array<std::uint32_t, 2> saved{};  // registers that a stub borrows
 };
-static_assert(std::is_trivially_copyable_v<SharedState> && sizeof(SharedState) == 88);
+static_assert(std::is_trivially_copyable_v<SharedState> && sizeof(SharedState) == 92);
 
 // The registers of a mode that is not the current one.
 struct Bank {
