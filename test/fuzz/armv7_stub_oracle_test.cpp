@@ -44,6 +44,13 @@ constexpr std::uint32_t msr_spsr(std::uint32_t rn, std::uint32_t condition = kAl
 constexpr std::uint32_t store_user_bank(std::uint32_t rn, std::uint32_t condition = kAl) {
   return condition << 28 | 0x09406000 | rn << 16;
 }
+// LDRT, LDRBT, STRT and STRBT: up or down by so many bytes afterwards.
+constexpr std::uint32_t unprivileged(bool load, bool byte, std::uint32_t rt, std::uint32_t rn,
+                                     std::uint32_t bytes = 4, bool up = true,
+                                     std::uint32_t condition = kAl) {
+  return condition << 28 | 0x04200000 | (up ? 1u << 23 : 0) | (byte ? 1u << 22 : 0) |
+         (load ? 1u << 20 : 0) | rn << 16 | rt << 12 | bytes;
+}
 constexpr std::uint32_t kWriteThread = 0xee0d0f70, kWriteFpexc = 0xeee80a10,
                         kCleanCode = 0xee070f3b, kInvalidateCode = 0xee070f35;
 constexpr std::uint32_t kComparing[] = {kWriteThread, kWriteFpexc, kCleanCode, kInvalidateCode};
@@ -76,6 +83,10 @@ std::vector<std::uint32_t> words_with_stubs() {
       words.push_back(msr_spsr(r, condition));
       words.push_back(store_user_bank(r, condition));
     }
+    for (unsigned n = 0; n < 4; ++n) {
+      const std::uint32_t rn = kUsable[(r + 1 + 3 * n) % std::size(kUsable)];
+      if (rn != r) words.push_back(unprivileged((n & 1) != 0, (n & 2) != 0, r, rn, 16 * n, r > 5));
+    }
     for (const std::uint32_t transfer : kTransfers) words.push_back(transfer | r << 12);
     for (const std::uint32_t write : kComparing) words.push_back(write | r << 12);
   }
@@ -100,6 +111,7 @@ std::uint32_t operand_of(std::uint32_t word) {
   const Instruction i = decode(word);
   return i.op == Op::MsrCpsr || i.op == Op::MsrSpsr ? i.rm
          : i.op == Op::StoreMultipleUser            ? i.rn
+         : makes_unprivileged_access(word)          ? i.rn
                                                     : i.rt;
 }
 
@@ -108,6 +120,10 @@ void prepare(StubCase& test, std::uint32_t word) {
   const Instruction i = decode(word);
   std::uint32_t& operand = test.frame().r[operand_of(word)];
   if (i.op == Op::StoreMultipleUser) operand = Armv7Guest::kData + 8 + operand % 0x1ff0 / 4 * 4;
+  if (makes_unprivileged_access(word)) {
+    operand = Armv7Guest::kData + operand % 0x2000 / i.size * i.size;
+    test.shared().users_slots = (operand >> 20) + 1;
+  }
   if (i.op == Op::MsrSpsr) operand &= ~psr::kReserved;
   if (i.op == Op::MsrCpsr) operand = (operand & ~0x3fu) | test.guest().vcpu.mode;
   if (writes_thread(word)) {
@@ -179,8 +195,10 @@ TEST_F(Oracle, WordsThatHaveNoStub) {
        {0xf1020013u /* CPS mode */, 0xf10e0093u /* CPSID I, mode */, 0xe129f000u /* MSR CPSR_fc */,
         0xe321f0d3u /* MSR CPSR_c, # */, 0xe169f000u /* MSR SPSR_fc */, 0xe8c06000u /* STMIA ^ */,
         0xe9400001u /* STMDB {R0}^ */, 0xe320f003u /* WFI */, 0xe1b0f00eu /* MOVS PC, LR */,
-        0xee0d0f90u /* MCR TPIDRPRW */, 0xee070f3au /* MCR DCCMVAC, alone */,
-        0xe9527fffu /* LDMDB R2, {R0-LR}^, alone */, 0x0e1d0f90u /* MRCEQ TPIDRPRW */}) {
+        unprivileged(true, false, 3, 13), unprivileged(false, true, 15, 3),
+        0xe6b13002u /* LDRT, register */, 0xe0f130b2u /* LDRHT */, 0xee0d0f90u /* MCR TPIDRPRW */,
+        0xee070f3au /* MCR DCCMVAC, alone */, 0xe9527fffu /* LDMDB R2, {R0-LR}^, alone */,
+        0x0e1d0f90u /* MRCEQ TPIDRPRW */}) {
     EXPECT_FALSE(has_stub(word)) << std::hex << word;
   }
   EXPECT_EQ(bench.stubs().used(), 0u);
@@ -213,6 +231,10 @@ TEST_F(Oracle, EachFastPathCanBeLeftOut) {
   EXPECT_FALSE(strict.contains(0xee030f10));
   EXPECT_FALSE(strict.contains(0xee130f10));
   EXPECT_TRUE(strict.contains(0xee020f10));
+  const std::uint32_t load = unprivileged(true, false, 0, 4, 16, false);
+  EXPECT_TRUE(all.contains(load));
+  EXPECT_FALSE(strict.contains(load));
+  EXPECT_FALSE(stubs_of({.slow_paths = plan::kFastTransfers}).contains(load));
   EXPECT_FALSE(stubs_of({.slow_paths = plan::kFastReturn}).contains(kWriteThread));
 }
 
@@ -301,6 +323,41 @@ TEST_F(Exits, AnotherValueStopsWritesThatCompare) {
   }
 }
 
+// What may have the kernel's rights is not for an unprivileged access: from the first such MiB on.
+TEST_F(Exits, TheKernelsOwnMemoryStopsUnprivilegedAccesses) {
+  constexpr std::uint32_t kAt = 0xc0300000, kEnd = 0xbf0;
+  for (unsigned n = 0; n < 4; ++n) {
+    const bool load = (n & 1) != 0, byte = (n & 2) != 0;
+    const std::uint32_t word = unprivileged(load, byte, 3, 5);
+    ASSERT_TRUE(bench.patch(word, kAt + 4 * n));
+    for (const std::uint32_t address : {0xbf000000u, 0xc0208000u, 0xfffffff0u, 0xffa00000u}) {
+      StubCase test(bench, random, psr::kSupervisor);
+      test.frame().r[5] = address;
+      test.shared().users_slots = kEnd;
+      expect_exit(test, word, kAt + 4 * n);
+    }
+    // Its last byte counts. A process's memory is reached, and is not there.
+    for (const std::uint32_t address : {0xbeffffffu, 0xbefffffdu}) {
+      StubCase test(bench, random, psr::kSupervisor);
+      test.frame().r[5] = address;
+      test.shared().users_slots = kEnd;
+      if (!byte) {
+        expect_exit(test, word, kAt + 4 * n);
+        continue;
+      }
+      test.load(kAt + 4 * n);
+      const auto outcome = bench.cpu.run(kAt + 4 * n + 4);
+      EXPECT_EQ(outcome.stop, Stop::Fault);
+      EXPECT_EQ(outcome.address, address);
+    }
+    // Nothing is said to be a process's.
+    StubCase test(bench, random, psr::kSupervisor);
+    test.frame().r[5] = Armv7Guest::kData;
+    test.shared().users_slots = 0;
+    expect_exit(test, word, kAt + 4 * n);
+  }
+}
+
 TEST_F(Exits, AConditionThatFailsSkipsTheStub) {
   constexpr std::uint32_t kAt = 0xc0300000;
   for (std::uint32_t condition = 0; condition < 14; ++condition) {
@@ -344,7 +401,7 @@ struct RollBack : Oracle {
         EXPECT_TRUE(written || frame.r[n] == test.frame().r[n] || is_destination(word, n))
             << "r" << n << " after " << steps;
       }
-      EXPECT_EQ(frame.pc, at);
+      EXPECT_EQ(frame.pc, steps + 1 == length ? at + 4 : at);
       EXPECT_EQ(frame.cpsr, test.frame().cpsr);
       bench.shared().saved = {test.any(), test.any()};
       bench.cpu.set(frame);

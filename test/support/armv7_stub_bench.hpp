@@ -118,6 +118,7 @@ class StubCase {
     shared.kernels_thread = any();
     shared.process_thread = any();
     shared.doorbell = armv7::Stubs::kDoorbell;
+    shared.users_slots = 4096;
     shared.saved = {any(), any()};
   }
 

@@ -237,8 +237,15 @@ std::optional<std::uint32_t> Stubs::roll_back(Frame& frame, const SharedState& s
   if (sites_[*slot].address == 0) *slot -= sites_[*slot].word;
   const Site& site = sites_[*slot];
   if (site.address == 0) return std::nullopt;
-  // What a stub has saved is still where it saved it, whether it has been loaded again or not.
   const std::uint32_t done = (frame.pc - address_of(*slot)) / 4;
+  // All that is left is the branch back, and the word may not be executed twice.
+  constexpr std::uint32_t kBranch = 0xea;
+  const bool is_call = (code_at(*slot)[0] & 0x0f000000) == 0x0f000000;
+  if (code_at(*slot)[done] >> 24 == kBranch && !is_call) {
+    frame.pc = site.address + 4;
+    return site.word;
+  }
+  // What a stub has saved is still where it saved it, whether it has been loaded again or not.
   const auto borrowed = borrowed_registers(code_at(*slot).first<2>(), address_of(*slot));
   for (std::uint32_t n = 0; n < borrowed.size() && n < done; ++n) {
     if (borrowed[n] != kNoRegister) frame.r[borrowed[n]] = shared.saved[n];

@@ -6,7 +6,8 @@
 // A stub changes no flags and no register that is used behind it. Where it cannot go on, because an
 // interrupt is pending or the guest's mode changes, it touches an address that is not mapped and
 // exits; an exit of any kind inside a stub is first rolled back to the patched word, which is
-// possible because a stub may be executed any number of times up to any of its instructions.
+// possible because a stub may be executed any number of times up to its branch back. There it has
+// done what the word does.
 //
 // The shared page is the guest's to write: nothing read from it decides anything for the monitor.
 #pragma once
@@ -50,9 +51,10 @@ class Stubs : public StubRegion {
   void look_away() { page_address_ = 0; }
 
   // --- exits inside a stub ---
-  // Makes the frame what it was before the patched word, which is returned as the guest wrote it;
-  // nothing if no stub is at its PC. The word's destination may have been written already, and a
-  // register that is dead behind the word.
+  // Makes the frame what it was before the patched word or, where only the branch back is left,
+  // what it is behind it. Returns the word as the guest wrote it; nothing if no stub is at its PC.
+  // The word's destination may have been written already, and a register that is dead behind the
+  // word.
   std::optional<std::uint32_t> roll_back(Frame& frame, const SharedState& shared) const;
 
   // --- when there is no room ---
