@@ -204,8 +204,8 @@ class Shadow {
   void forget_page(HostPhysical page) { reverse_.forget(page.aligned_down()); }
 
   [[nodiscard]] const ShadowCounters& counters() const { return tables_.counters(); }
-  // Slots below this one, 0 if views are not told apart, have had nothing but entries of the user
-  // mode's view since the last flush: who reaches one reaches what the user mode may.
+  // Slots below this one have had nothing but entries of the user mode's view since the last flush,
+  // so that who reaches one reaches what the user mode may. Of formats with tags, and one root.
   [[nodiscard]] std::uint32_t users_slots() const { return users_slots_; }
   // The context whose root has become another's at the last of counters().recycles.
   [[nodiscard]] std::uint32_t recycled() const { return tables_.recycled(); }

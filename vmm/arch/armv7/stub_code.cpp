@@ -126,11 +126,10 @@ class Writer {
 // give_back(), loaded again.
 class Borrowed {
  public:
-  Borrowed(Writer& w, const Surrounding& context, unsigned named, unsigned named_too = kNoRegister,
-           unsigned other = kNoRegister)
+  Borrowed(Writer& w, const Surrounding& context, unsigned named, unsigned named_too = kNoRegister)
       : w_(w),
         saved_(context.dead == kNoRegister),
-        number_(saved_ ? spare(named, named_too, other) : context.dead) {
+        number_(saved_ ? spare(named, named_too) : context.dead) {
     if (saved_) {
       w_.store(number_, Field::Save0);
     } else {
@@ -229,27 +228,26 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
 
 // LDRT, LDRBT, STRT and STRBT with an immediate, of a slot that has nothing but what processes may
 // use as they may: the same access, as whoever makes it. Of another slot the first load is off the
-// map.
+// map. The access may fault and go on in a fixup, where no register is known to be dead. (A word
+// around the end of the address space is unpredictable.)
 [[nodiscard]] bool write_unprivileged(Writer& w, std::uint32_t word, const Instruction& i,
-                                      const StubOptions& options, const Surrounding& context) {
+                                      const StubOptions& options) {
   constexpr std::uint32_t kUnprivileged = 1u << 21;
   const bool fast = (options.slow_paths & plan::kFastTransfers) == 0 && options.lazy_domains;
   const bool simple = !i.register_operand && (i.size == 1 || i.size == 4) && !i.sign_extended;
   const unsigned rn = i.rn, rt = i.rt, size = i.size;
   if (!fast || !simple || !may_use(rn) || !may_use(rt)) return false;
-  const unsigned u = spare(rn, rt, context.dead);
-  Borrowed borrowed(w, context, rn, rt, u);
-  const unsigned t = borrowed.number();
-  const Field place = context.dead == kNoRegister ? Field::Save1 : Field::Save0;
-  w.store(u, place);
+  const unsigned t = spare(rn, rt), u = spare(rn, rt, t);
+  w.store(t, Field::Save0);
+  w.store(u, Field::Save1);
   w.load(u, Field::UsersSlots);
   w.put(0xe2800000 | rn << 16 | t << 12 | (size - 1));  // add t, rn, #size - 1
   w.put(0xe0400a20 | u << 16 | u << 12 | t);            // sub u, u, t, lsr #20
   w.put(0xe2400001 | u << 16 | t << 12);                // sub t, u, #1
   w.put(0xe1a00fa0 | t << 12 | t);                      // lsr t, t, #31
   w.put(0xe79f0a00 | t << 12 | t);                      // ldr t, [pc, t, lsl #20]
-  borrowed.give_back();
-  w.load(u, place);
+  w.load(t, Field::Save0);
+  w.load(u, Field::Save1);
   w.put((word & 0x0fffffff & ~kUnprivileged) | 0xe0000000);
   return true;
 }
@@ -347,7 +345,7 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
       return write_user_bank(w, i, context);
     case Op::LoadUnprivileged:
     case Op::StoreUnprivileged:
-      return write_unprivileged(w, word, i, options, context);
+      return write_unprivileged(w, word, i, options);
     default:
       return false;
   }
