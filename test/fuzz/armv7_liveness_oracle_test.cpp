@@ -118,7 +118,8 @@ TEST_F(Armv7Liveness, WordsAfterWhichNothingIsKnown) {
                                    0xe1a0f00eu /* MOV PC, LR */,  0xe59ff000u /* LDR PC */,
                                    0xe8bd0001u /* POP */,         0xe8bd4000u /* POP {LR} */,
                                    0xe4b10004u /* LDRT */,        0xe0000291u /* MUL */,
-                                   0xe1900f9fu /* LDREX */,       0xef000000u /* SVC */,
+                                   0xe1900f9fu /* LDREX */,       0xee013f10u /* MCR SCTLR */,
+                                   0xee1f3f10u /* MRC c15 */,     0xef000000u /* SVC */,
                                    0xe7f000f0u /* UDF */,         0xf1020013u /* CPS #mode */,
                                    0xf10a0093u /* CPSIE, mode */, 0xe121f000u /* MSR */,
                                    0xeef80a10u /* VMRS */,        0xe8500000u /* LDM ^ */}) {
@@ -143,6 +144,9 @@ TEST_F(Armv7Liveness, TheFirstOneThatIsOverwrittenBeforeItIsRead) {
   EXPECT_EQ(dead({0xe320f000, kMove3}), std::nullopt);
   EXPECT_EQ(dead({kCpsie, kCpsie, kCpsie, kMove3}), std::nullopt);  // too far
   EXPECT_EQ(dead({}), std::nullopt);
+  EXPECT_EQ(dead({0xee113f10 /* MRC SCTLR, R3 */}), 3u);
+  EXPECT_EQ(dead({0xee1d3f90 /* MRC TPIDRPRW, R3 */}), 3u);
+  EXPECT_EQ(dead({0xee0d3f70 /* MCR TPIDRURO, R3 */, kMove3}), std::nullopt);
   EXPECT_EQ(dead({0xe59d3000 /* LDR R3, [SP] */}), 3u);
   EXPECT_EQ(dead({0xe5910000 /* LDR R0, [R1] */, kMove3}), std::nullopt);
   EXPECT_EQ(dead({0xe3a0d000 /* MOV SP, #0 */}), std::nullopt);

@@ -1,5 +1,5 @@
 // Source: ARM DDI 0406C, A5.2 to A5.3 (data processing, loads and stores), A5.5 (BL), A5.7
-// (barriers, CPS).
+// (barriers, CPS), B3.17 (TPIDRURO, TPIDRPRW, DACR, SCTLR).
 #include "arch/armv7/liveness.hpp"
 
 #include <algorithm>
@@ -45,10 +45,13 @@ std::optional<RegisterUse> any_use(std::uint32_t word) {
   if (word >> 28 != 14) return std::nullopt;
   const bool is_mrs = (word & 0x0fbf0fff) == 0x010f0000;
   const bool is_movw = (word & 0x0ff00000) == 0x03000000;
-  const bool is_transfer = (word & 0x0f000f10) == 0x0e000f10;  // MRC, MCR of coprocessor 15
-  const bool is_mrc = is_transfer && (word & 1u << 20) != 0;
+  // Of coprocessor 15 what is there on every processor: others may be undefined, and a handler of
+  // that leave Rt as it is.
+  const std::uint32_t name = word & 0x0fef0fff;
+  const bool is_there = name == 0x0e0d0f70 || name == 0x0e0d0f90 || name == 0x0e030f10;
+  const bool is_mrc = (word & 1u << 20) != 0 && (is_there || name == 0x0e010f10);
   if (is_mrs || is_movw || is_mrc) return RegisterUse{.writes = register_at(word, 12)};
-  if (is_transfer) return RegisterUse{.reads = register_at(word, 12)};
+  if (is_there) return RegisterUse{.reads = register_at(word, 12)};
   switch (word >> 25 & 7) {
     case 0: {
       if ((word & 0x90) == 0x90 || word == 0xe1a00000) return std::nullopt;  // not such, or NOP
