@@ -368,8 +368,8 @@ std::optional<std::uint32_t> leave_stub(Exit& exit, std::uint32_t trap) {
   const auto word = exit.cpu.stubs.roll_back(exit.frame, *exit.cpu.vcpu.shared);
   if (!word || trap == MEZZO_TRAP_SUPERVISOR_CALL) return word;
   if (trap != MEZZO_TRAP_DATA_ABORT) return std::nullopt;
-  if (makes_unprivileged_access(*word))
-    return word;  // what it may is the process's, not the kernel's
+  // What an unprivileged access may is the process's business, not the kernel's.
+  if (makes_unprivileged_access(*word)) return word;
   const std::uint32_t at = exit.refused.at.value();
   const bool rang = Stubs::contains(at) || at - layout::kWindow < layout::kWindowSize;
   return rang ? word : std::nullopt;
