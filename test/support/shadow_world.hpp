@@ -54,6 +54,8 @@ class ShadowWorld {
 
   // What went wrong first; empty if nothing did.
   [[nodiscard]] const std::string& problem() const { return problem_; }
+  // How often an address has been checked that anybody may use as a process may.
+  [[nodiscard]] unsigned users_slots_met() const { return users_slots_met_; }
 
   void step() {
     switch (choose_(32)) {
@@ -324,7 +326,15 @@ class ShadowWorld {
       } else if (const auto users = usable(at, Privilege::Kernel, true)) {
         check(*users, at, Privilege::User);
       }
+      check_users_slot(at);
     }
+  }
+  // What everybody reaches below users_slots() has the user mode's rights.
+  void check_users_slot(std::uint32_t at) {
+    if (Guest::Format::kTags == 0 || separation_ != mem::Separation::OneRoot) return;
+    if (at / Hardware::kSlotBytes >= shadow.users_slots()) return;
+    if (const auto leaf = usable(at, Privilege::Kernel, true)) check(*leaf, at, Privilege::User);
+    ++users_slots_met_;
   }
   void check(const Leaf& leaf, std::uint32_t at, Privilege privilege) {
     const std::uint64_t machine_page = leaf.machine + (leaf.block ? at % Hardware::kSlotBytes : 0);
@@ -395,6 +405,7 @@ class ShadowWorld {
   std::vector<std::uint32_t> addresses_;
   std::map<Place, std::vector<RawWalk>> stale_;
   unsigned steps_ = 0;
+  unsigned users_slots_met_ = 0;
   std::string problem_;
 
  public:

@@ -26,6 +26,7 @@ void run(Separation separation, std::uint32_t tables, unsigned seeds, unsigned s
   const mem::ShadowShape shape{
       .contexts = 3, .pages = World::Machine::kPages, .separation = separation};
   mem::ShadowCounters all{};
+  unsigned users_slots_met = 0;
   for (unsigned seed = 1; seed <= seeds; ++seed) {
     Dice dice{std::mt19937(seed)};
     World world(dice, separation, World::Engine::pool_bytes(shape, tables));
@@ -33,6 +34,7 @@ void run(Separation separation, std::uint32_t tables, unsigned seeds, unsigned s
     for (unsigned n = 0; n < steps && world.problem().empty(); ++n) world.step();
     ASSERT_EQ(world.problem(), "") << "seed " << seed;
     const mem::ShadowCounters& counters = world.shadow.counters();
+    users_slots_met += world.users_slots_met();
     all.fills += counters.fills;
     all.prefills += counters.prefills;
     all.evictions += counters.evictions;
@@ -43,6 +45,8 @@ void run(Separation separation, std::uint32_t tables, unsigned seeds, unsigned s
   EXPECT_GT(all.prefills, 0u);
   if (tables < 16) EXPECT_GT(all.evictions, 0u);
   if (Guest::kHasContexts) EXPECT_GT(all.recycles, 0u);
+  const bool has_views = Guest::Format::kTags != 0 && separation == Separation::OneRoot;
+  EXPECT_EQ(users_slots_met != 0, has_views);
 }
 
 constexpr unsigned kSeeds = 6, kSteps = 900;
