@@ -126,6 +126,98 @@ void middle_of_sequences() {
   check("stubbed-code", kSupervisor.name, run_code(), returns());
 }
 
+// A kernel's accesses with the rights of a process: to a process's memory, to its own, and, as if
+// all of that were a process's, to the monitor's. The entry behind a page has been made by the
+// kernel's own access.
+constexpr u32 kUsersSlotsWord = 22;
+u32 unprivileged_load = 0, unprivileged_store = 0;
+void write_unprivileged() {
+  constexpr u32 kWords[] = {0xe92d4010,   // push {r4, lr}
+                            0xe4b01000,   // ldrt r1, [r0], #0
+                            0xe1a00001,   // mov r0, r1
+                            0xe8bd8010,   // pop {r4, pc}
+                            0xe92d4010,   // push {r4, lr}
+                            0xe4a01000,   // strt r1, [r0], #0
+                            0xe1a00001,   // mov r0, r1
+                            0xe8bd8010};  // pop {r4, pc}
+  u32 n = 0;
+  for (const u32 word : kWords) page.words[n++] = word;
+  guest::make_executable(address_of(page.words), n * 4);
+  unprivileged_load = code();
+  unprivileged_store = code() + 16;
+}
+void load_unprivileged(u32 at) {
+  leave_value(reinterpret_cast<u32 (*)(u32)>(unprivileged_load)(at));
+}
+void store_unprivileged(u32 at) {
+  reinterpret_cast<void (*)(u32, u32)>(unprivileged_store)(at, 0x5a5a5a5a);
+}
+void load_as_if_a_process_had_it(u32 at) {
+  write32(kShared + kUsersSlotsWord * 4, 0xffffffff);
+  load_unprivileged(at);
+}
+void store_as_if_a_process_had_it(u32 at) {
+  write32(kShared + kUsersSlotsWord * 4, 0xffffffff);
+  store_unprivileged(at);
+}
+
+void unprivileged_accesses() {
+  constexpr u32 kUsers = 2 * guest::kMiB, kOwn = 3 * guest::kMiB, kMixed = kUsers + guest::kPage;
+  constexpr u32 kMemory = guest::kRam + 42 * guest::kMiB;
+  using guest::descriptor::kPageNotGlobal;
+  const u32 before[] = {guest::first_table[2], guest::first_table[3]};
+  guest::SecondTable& users = guest::second_tables[0];
+  guest::SecondTable& own = guest::second_tables[1];
+  const u32 old[] = {users[0], users[1], own[0]};
+  users[0] = guest::descriptor::small_page(kMemory, guest::kEveryone) | kPageNotGlobal;
+  users[1] =
+      guest::descriptor::small_page(kMemory + guest::kPage, guest::kKernelOnly) | kPageNotGlobal;
+  own[0] =
+      guest::descriptor::small_page(kMemory + guest::kPage, guest::kKernelOnly) | kPageNotGlobal;
+  guest::first_table[2] = guest::descriptor::table(address_of(users));
+  guest::first_table[3] = guest::descriptor::table(address_of(own));
+  guest::tables_written();
+  write32(kMemory, 0x11223344);
+  write32(kMemory + guest::kPage, 0x55667788);
+  write_unprivileged();
+  for (int round = 0; round < 2; ++round) {
+    kernel("process-memory", read_there, value(0x11223344), kUsers);
+    kernel("process-memory-unprivileged", load_unprivileged, value(0x11223344), kUsers);
+    kernel("own-memory", read_there, value(0x55667788), kOwn);
+    kernel("own-memory-unprivileged", load_unprivileged, aborts(kPermission2), kOwn);
+    kernel("own-memory-unprivileged", store_unprivileged, aborts(kPermission2), kOwn);
+    kernel("process-memory-unprivileged", load_unprivileged, value(0x11223344), kUsers);
+    kernel("mixed-memory", read_there, value(0x55667788), kMixed);
+    kernel("mixed-memory-unprivileged", load_unprivileged, aborts(kPermission2), kMixed);
+    kernel("mixed-memory-unprivileged", store_unprivileged, aborts(kPermission2), kMixed);
+    kernel("process-memory-unprivileged", store_unprivileged, returns(), kUsers);
+    kernel("process-memory", read_there, value(0x5a5a5a5a), kUsers);
+    write32(kMemory, 0x11223344);
+  }
+  u32 reached = 0;
+  for (u32 at = kWindow; at - kWindow < kWindowSize; at += 0x4000) {
+    reached += in_mode(kSupervisor, load_as_if_a_process_had_it, at).taken.left();
+    reached += in_mode(kSupervisor, store_as_if_a_process_had_it, at).taken.left();
+  }
+  check("window-unprivileged", reached == 0, reached);
+  u32 written = 0;
+  for (u32 at = kStubs + 0x1000; at < kStubs + 0x000c0000; at += 0x2000) {  // every page of code
+    written += in_mode(kSupervisor, store_as_if_a_process_had_it, at + 0x10).taken.left();
+  }
+  check("stubs-written-unprivileged", written == 0, written);
+  for (const u32 at : {kOwn, 0xfffffffdu, 0xffffffffu, kStubs + 0x1fffffu}) {
+    kernel("as-if-a-process-had-it", load_as_if_a_process_had_it, survives(), at);
+  }
+  guest::first_table[2] = before[0];
+  guest::first_table[3] = before[1];
+  users[0] = old[0];
+  users[1] = old[1];
+  own[0] = old[2];
+  guest::tables_written();
+  write_code();
+  check("stubbed-code", kSupervisor.name, run_code(), returns());
+}
+
 // Every word of the shared page, with values that a monitor might fall for.
 void shared_page() {
   constexpr u32 kValues[] = {0,          0xffffffff, 0x5a5a5a5a, 0x10,       0x1d6,
@@ -235,6 +327,7 @@ void probe_patches() {
   region();
   middle_of_stubs();
   middle_of_sequences();
+  unprivileged_accesses();
   shared_page();
   own_mapping_of_region();
   moving_code();
