@@ -335,19 +335,30 @@ Instruction decode(std::uint32_t word) {
 
 namespace detail {
 
-constinit const std::array<std::uint8_t, 4096> kFilter = [] {
-  std::array<std::uint8_t, 4096> filter{};
+// What rows of interest have in common that may match a key, those of DataToPc apart from the
+// others.
+constexpr Shapes shapes_of(std::size_t key) {
+  Shapes shapes;
+  for (const Row& row : kRows) {
+    const bool wanted = row.sensitive != Sensitive::No || row.op == Svc || row.op == Mcr;
+    if (!wanted || !may_match(row, key)) continue;
+    shapes[row.op == DataToPc ? 0 : 1].widen(row.mask, row.match);
+  }
+  return shapes;
+}
+
+constinit const Filter kFilter = [] {
+  Filter filter;
+  std::size_t count = 1;  // 0: no interest
   for (std::size_t key = 0; key < kKeys; ++key) {
-    std::uint8_t flags = 0;
-    for (const Row& row : kRows) {
-      if (!may_match(row, key)) continue;
-      if (row.sensitive != Sensitive::No) flags |= kMaybeSensitive;
-      if (row.op == Svc) flags |= kMaybeCall;
-      if (row.op == Mcr || row.op == Mrc) flags |= kMaybeCoprocessor;
-    }
-    if (key >= 256) filter[15 * 256 + key % 256] = flags;
+    const Shapes wanted = shapes_of(key);
+    std::size_t number = 0;
+    while (number < count && filter.shapes[number] != wanted) ++number;
+    if (number == count) filter.shapes[count++] = wanted;
+    const auto value = static_cast<std::uint8_t>(number);
+    if (key >= 256) filter.shapes_of[15 * 256 + key % 256] = value;
     for (std::size_t condition = 0; key < 256 && condition < 15; ++condition) {
-      filter[condition * 256 + key] = flags;
+      filter.shapes_of[condition * 256 + key] = value;
     }
   }
   return filter;

@@ -167,22 +167,43 @@ enum class Sensitivity : std::uint8_t {
 };
 
 namespace detail {
-// What words with bits 31:20 of a value may be.
-inline constexpr std::uint8_t kMaybeSensitive = 1;
-inline constexpr std::uint8_t kMaybeCall = 2;         // SVC
-inline constexpr std::uint8_t kMaybeCoprocessor = 4;  // MCR, MRC
-extern const std::array<std::uint8_t, 4096> kFilter;
+// Bits 15:0 of a word, as far as they are the same in several encodings.
+class Shape {
+ public:
+  // Has this encoding as well.
+  constexpr void widen(std::uint32_t mask, std::uint32_t match) {
+    const auto fixed = static_cast<std::uint16_t>(mask), value = static_cast<std::uint16_t>(match);
+    const bool is_first = value_ > fixed_;
+    fixed_ = is_first ? fixed : fixed_ & fixed & ~(value_ ^ value);
+    value_ = (is_first ? value : value_) & fixed_;
+  }
+  [[nodiscard]] constexpr bool fits(std::uint32_t word) const { return (word & fixed_) == value_; }
+  bool operator==(const Shape&) const = default;
+
+ private:
+  std::uint16_t fixed_ = 0, value_ = 1;  // of no encoding: nothing fits
+};
+using Shapes = std::array<Shape, 2>;
+struct Filter {
+  std::array<std::uint8_t, 4096> shapes_of{};  // by bits 31:20 of a word; 0: none
+  std::array<Shapes, 64> shapes{};
+};
+extern const Filter kFilter;
 [[nodiscard]] Sensitivity sensitivity_in_table(std::uint32_t word);
 }  // namespace detail
 
-// For scanning: 0 for most words of a kernel, and for all that are neither sensitive nor SVC,
-// MCR or MRC.
+// For scanning: 0 for most words of a kernel, and for none that is_of_interest().
 [[nodiscard]] inline std::uint32_t interest(std::uint32_t word) {
-  return detail::kFilter[word >> 20];
+  return detail::kFilter.shapes_of[word >> 20];
+}
+// False for almost all words that are neither sensitive nor SVC or MCR.
+[[nodiscard]] inline bool is_of_interest(std::uint32_t word) {
+  constexpr std::uint32_t kNop = 0xe320f000;  // what tracing puts into functions
+  const detail::Shapes& shapes = detail::kFilter.shapes[interest(word)];
+  return (shapes[0].fits(word) || shapes[1].fits(word)) && word != kNop;
 }
 [[nodiscard]] inline Sensitivity sensitivity(std::uint32_t word) {
-  const bool possible = (detail::kFilter[word >> 20] & detail::kMaybeSensitive) != 0;
-  return possible ? detail::sensitivity_in_table(word) : Sensitivity::None;
+  return is_of_interest(word) ? detail::sensitivity_in_table(word) : Sensitivity::None;
 }
 [[nodiscard]] inline bool is_sensitive(std::uint32_t word) {
   return sensitivity(word) != Sensitivity::None;
