@@ -131,10 +131,12 @@ class GuestMemory {
   // Out to where accesses past all caches look, and no longer in them. A barrier must follow.
   void clean_to_memory(HostPhysical at, std::uint32_t bytes) const {
     const auto first = static_cast<std::uint32_t>(at.value());
-    const std::uint32_t step = data_line();  // also before reset()
-    for (std::uint32_t line = first & ~(step - 1); line < first + bytes; line += step) {
-      CleanInvalidateDataAt::write(line);
+    const std::uint32_t step = data_line(), end = first + bytes;  // also before reset()
+    std::uint32_t line = first & ~(step - 1);
+    for (; end - line >= 8 * step; line += 8 * step) {
+      for (std::uint32_t n = 0; n < 8; ++n) CleanInvalidateDataAt::write(line + n * step);
     }
+    for (; line < end; line += step) CleanInvalidateDataAt::write(line);
   }
   void barrier() {
     data_barrier();

@@ -20,6 +20,16 @@ std::uint32_t* fill_lines(std::uint32_t* to, std::uint32_t word, std::size_t lin
   return to;
 }
 
+// And copies one, and goes on behind it.
+[[gnu::always_inline]] inline void copy_line(unsigned char*& to, const unsigned char*& from) {
+  asm volatile(
+      "ldmia %0!, {r3-r10}\n"
+      "stmia %1!, {r3-r10}"
+      : "+r"(from), "+r"(to)
+      :
+      : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "memory");
+}
+
 }  // namespace
 
 extern "C" {
@@ -28,14 +38,10 @@ void* memcpy(void* to, const void* from, std::size_t bytes) {
   auto* out = static_cast<unsigned char*>(to);
   const auto* in = static_cast<const unsigned char*>(from);
   if (((reinterpret_cast<std::uintptr_t>(out) | reinterpret_cast<std::uintptr_t>(in)) & 3) == 0) {
-    for (; bytes >= 32; bytes -= 32) {
-      asm volatile(
-          "ldmia %0!, {r3-r10}\n"
-          "stmia %1!, {r3-r10}"
-          : "+r"(in), "+r"(out)
-          :
-          : "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "memory");
+    for (; bytes >= 4 * kLine; bytes -= 4 * kLine) {
+      for (int n = 0; n < 4; ++n) copy_line(out, in);
     }
+    for (; bytes >= kLine; bytes -= kLine) copy_line(out, in);
     // Word by word; volatile keeps the compiler from making this a call of memcpy.
     for (; bytes >= 4; bytes -= 4, in += 4, out += 4) {
       *reinterpret_cast<volatile std::uint32_t*>(out) = *reinterpret_cast<const std::uint32_t*>(in);

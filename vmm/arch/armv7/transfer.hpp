@@ -64,7 +64,7 @@ template <Machine M>
 [[nodiscard]] std::optional<Abort> load(Context<M>& c, std::uint32_t address, std::uint32_t size,
                                         Privilege privilege, std::uint32_t& value) {
   std::uint32_t raw = 0;
-  const std::uint32_t step = address % size == 0 ? size : 1;
+  const std::uint32_t step = (address & (size - 1)) == 0 ? size : 1;
   if (step != size && (c.vcpu.control.sctlr & sctlr::kAlignment) != 0) {
     return Abort{.status = FaultStatus::Alignment, .address = GuestVirtual{address}};
   }
@@ -83,7 +83,7 @@ template <Machine M>
 [[nodiscard]] std::optional<Abort> store(Context<M>& c, std::uint32_t address, std::uint32_t size,
                                          Privilege privilege, std::uint32_t value) {
   const std::uint32_t raw = ordered(c.frame, value, size);
-  const std::uint32_t step = address % size == 0 ? size : 1;
+  const std::uint32_t step = (address & (size - 1)) == 0 ? size : 1;
   if (step != size && (c.vcpu.control.sctlr & sctlr::kAlignment) != 0) {
     return Abort{.status = FaultStatus::Alignment, .write = true, .address = GuestVirtual{address}};
   }
