@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "arch/armv7/decoded.hpp"
 #include "support/armv7_guest.hpp"
@@ -78,6 +80,43 @@ TEST_F(Armv7MaintenanceLoop, GoesOnBehindItWithTheFlagsOfTheComparison) {
   EXPECT_EQ(guest.frame.r[0], 0x18000u);
   EXPECT_EQ(guest.frame.pc, Armv7Guest::kCode + 16);
   EXPECT_EQ(guest.frame.cpsr >> 28, 0b0110u);  // Z and C: equal
+}
+
+// A loop of one page, done without looking further, is what it is in steps.
+TEST_F(Armv7MaintenanceLoop, OnePageIsDoneAlike) {
+  const auto one = [&](std::uint32_t first, std::uint32_t add, std::uint32_t at,
+                       std::uint32_t limit) {
+    const Instruction instruction = decode(first);
+    const auto shape =
+        loop_of({first, add, kCompare, kLoop}, instruction, control_register_of(instruction));
+    guest.frame.r[0] = at;
+    guest.frame.r[1] = limit;
+    guest.frame.pc = Armv7Guest::kCode;
+    guest.frame.cpsr |= 0xf0000000;
+    machine.tlb.clear();
+    return run_one(context, shape.value());
+  };
+  for (const auto& [at, limit] : {std::pair{0x10000u, 0x11000u},
+                                  {0x10000u, 0x10004u},
+                                  {0x10000u, 0u},
+                                  {0x10000u, 0x10000u},
+                                  {0x7ffff000u, 0x80000000u},
+                                  {0xffee1000u, 0xffee2000u}}) {
+    ASSERT_TRUE(one(kFlush, kAddPage, at, limit)) << std::hex << at;
+    const Frame quick = guest.frame;
+    const auto flushed = machine.tlb;
+    EXPECT_EQ(flushed.size(), 1u);
+    guest.frame.r[0] = at;
+    machine.tlb.clear();
+    ASSERT_TRUE(run_once(kFlush, kAddPage));
+    EXPECT_EQ(std::memcmp(&quick, &guest.frame, sizeof quick), 0) << std::hex << at;
+    EXPECT_EQ(machine.tlb.size(), 1u);
+    EXPECT_EQ(machine.tlb.back().address, flushed.back().address);
+  }
+  EXPECT_FALSE(one(kFlush, kAddPage, 0x10000, 0x11004));    // two
+  EXPECT_FALSE(one(kFlush, kAddPage, 0xfffff000, 0x1000));  // around the end
+  EXPECT_FALSE(one(kFlush, kAddRegister, 0x10000, 0x10004));
+  EXPECT_FALSE(one(kClean, kAddPage, 0x10000, 0x11000));
 }
 
 // What is remembered of four words is what they say, however alike others are.

@@ -54,18 +54,21 @@ class DecodedMaintenance {
     const LoopWords& known = entry.words;
     const bool same = known[0] == words[0] && known[1] == words[1] && known[2] == words[2] &&
                       known[3] == words[3];
-    if (!same) {
-      using enum status::Armv7Exit;
-      entry.words = words;
-      entry.decoded = decoded.look_up(words[0]);
-      const status::Armv7Exit cause = entry.decoded.cause;
-      entry.is_maintenance = cause == TlbOperation || cause == CacheOperation;
-      entry.loop = loop_of(words, entry.decoded.instruction, entry.decoded.control);
-    }
+    if (!same) decode_anew(entry, words, decoded);
     return entry;
   }
 
  private:
+  [[gnu::noinline]] static void decode_anew(Entry& entry, const LoopWords& words,
+                                            DecodedWords& decoded) {
+    using enum status::Armv7Exit;
+    entry.words = words;
+    entry.decoded = decoded.look_up(words[0]);
+    const status::Armv7Exit cause = entry.decoded.cause;
+    entry.is_maintenance = cause == TlbOperation || cause == CacheOperation;
+    entry.loop = loop_of(words, entry.decoded.instruction, entry.decoded.control);
+  }
+
   static constexpr unsigned kBits = 5;
   std::array<Entry, 1u << kBits> entries_{};
 };

@@ -168,11 +168,33 @@ template <Machine M>
   return at + (more ? in_steps(loop.limit - at, loop.step) : loop.step);
 }
 
+// What a loop leaves behind when its address has come to `at`.
+template <Machine M>
+void leave_loop(Context<M>& c, std::uint8_t address, std::uint32_t at, std::uint32_t flags) {
+  constexpr std::uint32_t kConditionFlags = 0xf0000000, kLength = 16;
+  c.frame.r[address] = at;
+  c.frame.cpsr = (c.frame.cpsr & ~kConditionFlags) | flags;
+  c.frame.pc += kLength;
+}
+
+// Most loops are of one page, for the TLB: runs it if it is such a one, and says whether.
+template <Machine M>
+[[nodiscard]] bool run_one(Context<M>& c, const LoopShape& shape) {
+  const bool simple = shape.row->behaviour == Behaviour::Tlb && !shape.counts_down;
+  const std::uint32_t at = c.frame.r[shape.at], limit = c.frame.r[shape.end];
+  const std::uint32_t next = at + shape.step;
+  const bool one = simple && !shape.step_register && next >= limit && next > at;
+  if (!one || !has(c.machine, shape.row->having)) return false;
+  maintain_tlb(c, static_cast<TlbOperation>(shape.row->what), at);
+  leave_loop(c, shape.at, next, compare_flags(next, limit));
+  return true;
+}
+
 // Runs it, for a bounded time. Returns Resume: behind the loop, or at its first instruction if
 // there is more to do.
 template <Machine M>
 [[nodiscard]] Verdict run(Context<M>& c, const Instruction& i, const MaintenanceLoop& loop) {
-  constexpr std::uint32_t kSteps = 128, kConditionFlags = 0xf0000000, kLength = 16;
+  constexpr std::uint32_t kSteps = 128;
   const std::uint32_t begin = c.frame.r[i.rt];
   const auto reached = [&](std::uint32_t at) {
     c.frame.r[i.rt] = at;
@@ -195,8 +217,7 @@ template <Machine M>
     const std::uint32_t flags = loop.rest
                                     ? compare_flags(c.frame.r[*loop.rest] + loop.step, loop.step)
                                     : compare_flags(at, loop.limit);
-    c.frame.cpsr = (c.frame.cpsr & ~kConditionFlags) | flags;
-    c.frame.pc += kLength;
+    leave_loop(c, i.rt, at, flags);
     return Verdict::resume();
   }
   reached(at);
