@@ -51,12 +51,8 @@ constexpr std::uint32_t unprivileged(bool load, bool byte, std::uint32_t rt, std
   return condition << 28 | 0x04200000 | (up ? 1u << 23 : 0) | (byte ? 1u << 22 : 0) |
          (load ? 1u << 20 : 0) | rn << 16 | rt << 12 | bytes;
 }
-constexpr std::uint32_t kWriteThread = 0xee0d0f70, kWriteFpexc = 0xeee80a10,
-                        kCleanCode = 0xee070f3b, kInvalidateCode = 0xee070f35;
+constexpr std::uint32_t kWriteThread = 0xee0d0f70, kWriteFpexc = 0xeee80a10;
 constexpr std::uint32_t kComparing[] = {kWriteThread, kWriteFpexc, kCleanCode, kInvalidateCode};
-constexpr bool maintains_code(std::uint32_t word) {
-  return (word & kTransferMask) == kCleanCode || (word & kTransferMask) == kInvalidateCode;
-}
 constexpr bool compares(std::uint32_t word) {
   return std::ranges::count(kComparing, word & kTransferMask) != 0;
 }
@@ -122,7 +118,7 @@ void prepare(StubCase& test, std::uint32_t word) {
   if (i.op == Op::StoreMultipleUser) operand = Armv7Guest::kData + 8 + operand % 0x1ff0 / 4 * 4;
   if (makes_unprivileged_access(word)) {
     operand = Armv7Guest::kData + operand % 0x2000 / i.size * i.size;
-    test.shared().users_slots = (operand >> 20) + 1;
+    test.shared().last_users_slot = operand >> 20;
   }
   if (i.op == Op::MsrSpsr) operand &= ~psr::kReserved;
   if (i.op == Op::MsrCpsr) operand = (operand & ~0x3fu) | test.guest().vcpu.mode;
@@ -333,14 +329,14 @@ TEST_F(Exits, TheKernelsOwnMemoryStopsUnprivilegedAccesses) {
     for (const std::uint32_t address : {0xbf000000u, 0xc0208000u, 0xfffffff0u, 0xffa00000u}) {
       StubCase test(bench, random, psr::kSupervisor);
       test.frame().r[5] = address;
-      test.shared().users_slots = kEnd;
+      test.shared().last_users_slot = kEnd - 1;
       expect_exit(test, word, kAt + 4 * n);
     }
     // Its last byte counts. A process's memory is reached, and is not there.
     for (const std::uint32_t address : {0xbeffffffu, 0xbefffffdu}) {
       StubCase test(bench, random, psr::kSupervisor);
       test.frame().r[5] = address;
-      test.shared().users_slots = kEnd;
+      test.shared().last_users_slot = kEnd - 1;
       if (!byte) {
         expect_exit(test, word, kAt + 4 * n);
         continue;
@@ -353,7 +349,7 @@ TEST_F(Exits, TheKernelsOwnMemoryStopsUnprivilegedAccesses) {
     // Nothing is said to be a process's.
     StubCase test(bench, random, psr::kSupervisor);
     test.frame().r[5] = Armv7Guest::kData;
-    test.shared().users_slots = 0;
+    test.shared().last_users_slot = ~0u;
     expect_exit(test, word, kAt + 4 * n);
   }
 }
@@ -442,16 +438,22 @@ struct Among : RollBack {
   std::array<std::uint32_t, 1024> page{};
 
   Among() { page.fill(0xe1a00000); }
-  // The page's words, patched as the monitor does.
+  // The page's words, all of which are executed.
   void patch_page() {
-    bench.stubs().look_at(page, GuestVirtual{kPage});
     for (std::uint32_t n = 0; n < page.size(); ++n) {
-      const bool asked = is_sensitive(page[n]) || Stubs::is_candidate(page[n]);
-      const Choice choice =
-          asked ? bench.stubs().choose(page[n], GuestVirtual{kPage + 4 * n}) : Choice{};
-      bench.text(kPage + 4 * n) = choice.kind == Choice::Kind::Branch ? choice.branch : page[n];
+      const std::uint32_t at = kPage + 4 * n;
+      if (!bench.patch(page[n], at, around(n))) bench.text(at) = page[n];
     }
-    bench.stubs().look_away();
+  }
+  [[nodiscard]] Surroundings around(std::uint32_t n) const {
+    Surroundings words;
+    for (std::uint32_t i = 0; i < words.before.size() && i < n; ++i) {
+      words.before[i] = page[n - 1 - i];
+    }
+    for (std::uint32_t i = 0; i < words.after.size() && n + 1 + i < page.size(); ++i) {
+      words.after[i] = page[n + 1 + i];
+    }
+    return words;
   }
   // Where the branch at an address leads.
   std::uint32_t stub_of(std::uint32_t at) {
@@ -646,16 +648,19 @@ TEST_F(Among, ALineBehindAStoreIsNotCleaned) {
   EXPECT_EQ(bench.text(kPage + 44), kClean);
 }
 
-TEST_F(Among, PagesThatTheGuestCopiesHaveNoBranches) {
-  page[0] = 0xf10c0080;
-  page[100] = 0xe88d4001;  // STM SP, {R0, LR}
-  page[101] = 0xe14fe000;  // MRS LR, SPSR
+// The vectors' handlers, and the template of an optimized kprobe.
+TEST_F(Among, WhatTheGuestCopiesHasNoBranches) {
+  constexpr std::uint32_t kReadSaved = 0xe14fe000, kStoreAll = 0xe88d7fff;
+  page[10] = kReadSaved;
+  page[11] = 0xe58de008;  // STR LR, [SP, #8]
+  page[12] = mrs(0);
+  page[20] = kStoreAll;
+  page[23] = mrs(4);
+  page[30] = mrs(0);
   patch_page();
-  EXPECT_EQ(bench.stubs().used(), 0u);
-  // Nor later, word by word; other pages do.
-  EXPECT_EQ(bench.stubs().choose(cps(false, 2), GuestVirtual{kPage + 8}).kind, Choice::Kind::Trap);
-  EXPECT_EQ(bench.stubs().choose(cps(false, 2), GuestVirtual{kPage + 4096}).kind,
-            Choice::Kind::Branch);
+  EXPECT_EQ(bench.text(kPage + 48), page[12]);
+  EXPECT_EQ(bench.text(kPage + 92), page[23]);
+  EXPECT_NE(bench.text(kPage + 120), page[30]);
 }
 
 }  // namespace

@@ -78,11 +78,6 @@ class FastBench {
   [[nodiscard]] std::uint32_t& contextidr() {
     return at<std::uint32_t>(armv7::layout::kFrame + MEZZO_VCPU_CONTEXTIDR);
   }
-  // Words of the dictionary by their numbers.
-  [[nodiscard]] std::uint32_t& original(std::uint32_t number) {
-    return at<std::uint32_t>(kWords + number * 4);
-  }
-  static constexpr std::uint32_t kWords = armv7::layout::kCpuArea + 0x7000;
   static constexpr std::uint32_t kCounters = armv7::layout::kCpuArea + 0x6000;
 
   // Guest memory.
@@ -109,8 +104,8 @@ class FastBench {
     enter(registers, registers.pc, 0x13, image_.symbol("enter_supervisor_call"));
     return run();
   }
-  // All of the CPU's memory but frame, FastPath, the head of Vcpu, CONTEXTIDR, contexts, counters
-  // and dictionary.
+  // All of the CPU's memory but frame, FastPath, the head of Vcpu, CONTEXTIDR, contexts and
+  // counters.
   [[nodiscard]] bool is_rest_untouched() const {
     const auto* bytes = reinterpret_cast<const unsigned char*>(area_.data());
     const auto is_known = [](std::uint32_t n) {
@@ -118,8 +113,7 @@ class FastBench {
       constexpr std::uint32_t kHead = MEZZO_FRAME_ROOM + sizeof(armv7::FastPath) + sizeof(VcpuHead);
       return n - kFrame < kHead || n - (kFrame + MEZZO_VCPU_CONTEXTIDR) < 4 ||
              n - (MEZZO_CONTEXTS - armv7::layout::kCpuArea) < 256 * sizeof(Context) ||
-             n - (kCounters - armv7::layout::kCpuArea) < 8 * status::kExitCauses ||
-             n >= kWords - armv7::layout::kCpuArea;
+             n - (kCounters - armv7::layout::kCpuArea) < 8 * status::kExitCauses;
     };
     for (std::uint32_t n = 0; n < sizeof area_; ++n) {
       if (!is_known(n) && bytes[n] != 0) return false;

@@ -77,32 +77,30 @@ class PatchMemory {
   }
 };
 
-// CPSID I becomes a branch to a stub 4 KiB after the page, reads of TPIDRPRW another; WFE traps;
-// SEV, which is not sensitive, is asked for and left, as is CPSIE A. What became a branch where is
-// remembered for good.
+// CPSID I becomes a branch to a stub behind the page when it is executed, reads of TPIDRPRW
+// another, MRS a third at once. What became a branch where is remembered for good.
 class StubPolicy {
  public:
-  static constexpr std::uint32_t kCpsid = 0xf10c0080, kReadThreadId = 0xee1d0f90, kSev = 0xe320f004,
-                                 kWfe = 0xe320f002, kCpsieA = 0xf1080100;
+  static constexpr std::uint32_t kCpsid = 0xf10c0080, kReadThreadId = 0xee1d0f90, kMrs = 0xe10f3000;
 
-  [[nodiscard]] static bool is_candidate(std::uint32_t word) {
-    return (word & 0xffff0fff) == kReadThreadId || word == kSev || word == kWfe;
+  [[nodiscard]] static bool is_at_once(std::uint32_t word) { return word == kMrs; }
+  [[nodiscard]] static std::optional<std::uint32_t> branch_of(std::uint32_t word,
+                                                              mem::GuestVirtual address) {
+    const bool reads = (word & 0xffff0fff) == kReadThreadId;
+    if (word != kCpsid && word != kMrs && !reads) return std::nullopt;
+    const std::uint32_t offset = word == kCpsid ? 0 : reads ? 0x40 : 0x80;
+    const std::uint32_t stub = address.aligned_up(0x10000).value() + offset;
+    return 0xea000000 | ((stub - address.value() - 8) >> 2 & 0xffffff);
   }
-  [[nodiscard]] static armv7::Choice choice_of(std::uint32_t word, mem::GuestVirtual address) {
-    using Kind = armv7::Choice::Kind;
-    if (word == kSev || word == kCpsieA) return {.kind = Kind::Leave};
-    if (word != kCpsid && (word & 0xffff0fff) != kReadThreadId) return {};
-    const std::uint32_t stub = address.aligned_up(0x10000).value() + (word == kCpsid ? 0 : 0x40);
-    return {.kind = Kind::Branch,
-            .branch = 0xea000000 | ((stub - address.value() - 8) >> 2 & 0xffffff)};
-  }
-  [[nodiscard]] armv7::Choice choose(std::uint32_t word, mem::GuestVirtual address) {
-    const armv7::Choice choice = choice_of(word, address);
-    if (choice.kind == armv7::Choice::Kind::Branch) {
-      originals_[{address.value(), choice.branch}] = word;
+  [[nodiscard]] std::optional<std::uint32_t> branch(std::uint32_t word, mem::GuestVirtual address,
+                                                    const armv7::Surroundings& around) {
+    surroundings = around;
+    const auto branch = branch_of(word, address);
+    if (branch) {
+      originals_[{address.value(), *branch}] = word;
       written.add(mem::HostPhysical{kCode});
     }
-    return choice;
+    return branch;
   }
   [[nodiscard]] std::optional<std::uint32_t> original(std::uint32_t word,
                                                       mem::GuestVirtual address) const {
@@ -110,11 +108,15 @@ class StubPolicy {
     if (found == originals_.end()) return std::nullopt;
     return found->second;
   }
+  [[nodiscard]] static bool may_have_become(std::uint32_t word, mem::GuestVirtual) {
+    return (word & 0xff000000) == 0xea000000;
+  }
   [[nodiscard]] static bool relies_on_next(std::uint32_t, mem::GuestVirtual) { return false; }
   [[nodiscard]] armv7::ChangedRange take_written() { return std::exchange(written, {}); }
 
   static constexpr std::uint32_t kCode = 0x70000000;  // where stubs would be
   armv7::ChangedRange written;
+  armv7::Surroundings surroundings;  // of the last word that was asked for
 
  private:
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> originals_;

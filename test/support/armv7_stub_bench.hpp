@@ -71,11 +71,12 @@ class StubBench {
     cpu.forget_code();
     return page->words.at(address % 4096 / 4);
   }
-  // Puts the branch to its stub there; false if the word has none.
-  [[nodiscard]] bool patch(std::uint32_t word, std::uint32_t at) {
-    const armv7::Choice choice = stubs_->choose(word, mem::GuestVirtual{at});
-    if (choice.kind != armv7::Choice::Kind::Branch) return false;
-    text(at) = choice.branch;
+  // Puts the branch to its stub there; false if the word has none among those around it.
+  [[nodiscard]] bool patch(std::uint32_t word, std::uint32_t at,
+                           const armv7::Surroundings& around = {}) {
+    const auto branch = stubs_->branch(word, mem::GuestVirtual{at}, around);
+    if (!branch) return false;
+    text(at) = *branch;
     (void)text(at + 4);  // the processor looks there
     return true;
   }
@@ -118,7 +119,7 @@ class StubCase {
     shared.kernels_thread = any();
     shared.process_thread = any();
     shared.doorbell = armv7::Stubs::kDoorbell;
-    shared.users_slots = 4096;
+    shared.last_users_slot = 4095;
     shared.saved = {any(), any()};
   }
 

@@ -42,6 +42,9 @@ struct Fixture {
   PatchResult patch(std::uint32_t number = 0) {
     return pages->patch_page(PatchMemory::page(number), kKernel + number * mem::kPageSize);
   }
+  bool execute(std::uint32_t index) {
+    return pages->put_branch(PatchMemory::at(index), kKernel + 4 * index);
+  }
   std::uint32_t& word(std::uint32_t index) { return memory.words.at(index); }
   std::uint32_t original(std::uint32_t index) {
     return pages->original_word(PatchMemory::at(index));
@@ -233,26 +236,54 @@ TEST(Armv7Patch, CountsStoresWithoutOverflow) {
   EXPECT_EQ(f.store(3, kNop).stores, 0xffffu);
 }
 
-TEST(Armv7Patch, PoliciesLeaveTrapAndBranch) {
+TEST(Armv7Patch, WhatIsExecutedBranches) {
+  constexpr std::uint32_t kReadThread = StubPolicy::kReadThreadId | 7 << 12;
   Stubs f(1);
   f.word(1) = kCpsid;
-  f.word(2) = StubPolicy::kReadThreadId | 7 << 12;
-  f.word(3) = StubPolicy::kSev;
-  f.word(4) = StubPolicy::kWfe;
-  f.word(5) = kCpsie;
-  f.word(6) = StubPolicy::kCpsieA;
+  f.word(2) = kReadThread;
+  f.word(3) = kMrs;
+  f.word(4) = kCpsie;
   const std::vector<std::uint32_t> before = f.memory.words;
+  EXPECT_FALSE(f.execute(1));  // not patched
   ASSERT_EQ(f.patch(), PatchResult::Patched);
-  EXPECT_EQ(f.word(1), StubPolicy::choice_of(kCpsid, kKernel + 4).branch);
-  EXPECT_EQ(f.word(2) >> 24, 0xeau);
-  EXPECT_EQ(f.word(3), StubPolicy::kSev);
-  EXPECT_EQ(f.word(4), kFirst);
-  EXPECT_EQ(f.word(5), kFirst + 1);
-  EXPECT_EQ(f.word(6), StubPolicy::kCpsieA);
+  EXPECT_EQ(f.word(1), kFirst);
+  EXPECT_EQ(f.word(2), kReadThread);
+  EXPECT_EQ(f.word(3), StubPolicy::branch_of(kMrs, kKernel + 12));  // at once
+  EXPECT_EQ(f.word(4), kFirst + 1);
+  EXPECT_TRUE(f.execute(1));
+  EXPECT_TRUE(f.execute(2));
+  EXPECT_FALSE(f.execute(4));
+  EXPECT_FALSE(f.execute(5));
+  EXPECT_FALSE(f.pages->put_branch(PatchMemory::at(1), kKernel + 0x1004));  // not where it runs
+  EXPECT_EQ(f.word(1), StubPolicy::branch_of(kCpsid, kKernel + 4));
+  EXPECT_EQ(f.word(2), StubPolicy::branch_of(kReadThread, kKernel + 8));
+  EXPECT_EQ(f.word(4), kFirst + 1);
+  EXPECT_TRUE(f.execute(1));  // again
   for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(f.original(i), before[i]);
-  EXPECT_EQ(f.pages->counters().branches, 2u);
+  EXPECT_EQ(f.pages->counters().branches, 4u);
+  EXPECT_EQ(f.pages->counters().traps, 2u);
   f.pages->unpatch_page(PatchMemory::page(0));
   EXPECT_EQ(f.memory.words, before);
+}
+
+// What is said to be around a word is the guest's, whatever has become of it.
+TEST(Armv7Patch, PoliciesSeeTheGuestsWordsAround) {
+  Stubs f(1);
+  for (std::uint32_t i = 0; i < 1024; ++i)
+    f.word(i) = std::array{kCpsid, kMrs, kCpsie, kNop}[i % 4];
+  const std::vector<std::uint32_t> words = f.memory.words;
+  ASSERT_EQ(f.patch(), PatchResult::Patched);
+  for (const std::uint32_t n : {0u, 4u, 8u, 512u, 1012u, 1020u}) ASSERT_TRUE(f.execute(n));
+  for (const std::uint32_t n : {0u, 4u, 8u, 512u, 1012u, 1020u}) {
+    ASSERT_TRUE(f.execute(n));
+    const Surroundings& around = f.policy.surroundings;
+    for (std::uint32_t i = 0; i < around.before.size(); ++i) {
+      EXPECT_EQ(around.before[i], n < i + 1 ? 0 : words[n - i - 1]);
+    }
+    for (std::uint32_t i = 0; i < around.after.size(); ++i) {
+      EXPECT_EQ(around.after[i], n + 1 + i < 1024 ? words[n + 1 + i] : 0);
+    }
+  }
 }
 
 TEST(Armv7Patch, ABranchIsKnownOnlyWhereItWasPut) {
@@ -260,6 +291,7 @@ TEST(Armv7Patch, ABranchIsKnownOnlyWhereItWasPut) {
   f.word(1) = kCpsid;
   ASSERT_EQ(f.patch(0), PatchResult::Patched);
   ASSERT_EQ(f.patch(1), PatchResult::Patched);
+  ASSERT_TRUE(f.execute(1));
   const std::uint32_t branch = f.word(1);
   (void)f.store(2, branch);  // the guest's own branch, or a copy
   EXPECT_EQ(f.original(2), branch);
@@ -289,12 +321,15 @@ TEST(Armv7Patch, APageRunsWhereItIsPatchedFor) {
   ASSERT_EQ(f.patch(), PatchResult::Patched);
   EXPECT_TRUE(f.pages->runs_at(page, kKernel));
   EXPECT_FALSE(f.pages->runs_at(page, alias));
-  EXPECT_EQ(f.word(1), StubPolicy::choice_of(kCpsid, kKernel + 4).branch);
+  ASSERT_TRUE(f.execute(1));
+  EXPECT_EQ(f.word(1), StubPolicy::branch_of(kCpsid, kKernel + 4));
   f.memory.recording = true;
   ASSERT_EQ(f.pages->patch_page(page, alias), PatchResult::Patched);
   EXPECT_FALSE(f.pages->runs_at(page, kKernel));
   EXPECT_TRUE(f.pages->runs_at(page, alias));
-  EXPECT_EQ(f.word(1), StubPolicy::choice_of(kCpsid, alias + 4).branch);
+  EXPECT_FALSE(f.execute(1));
+  ASSERT_TRUE(f.pages->put_branch(PatchMemory::at(1), alias + 4));
+  EXPECT_EQ(f.word(1), StubPolicy::branch_of(kCpsid, alias + 4));
   EXPECT_EQ(f.original(1), kCpsid);
   EXPECT_THAT(f.memory.events, Contains(Event{Step::Unpatched, PatchMemory::kBase}));
   f.pages->unpatch_page(page);
@@ -303,15 +338,24 @@ TEST(Armv7Patch, APageRunsWhereItIsPatchedFor) {
 
 TEST(Armv7Patch, StubsArePublishedWithTheBranchesToThem) {
   Stubs f(1);
-  f.word(1) = kCpsid;
+  f.word(1) = kMrs;
+  f.word(2) = kCpsid;
   f.memory.recording = true;
   ASSERT_EQ(f.patch(), PatchResult::Patched);
-  EXPECT_THAT(f.memory.events,
-              ElementsAre(Event{Step::Write, PatchMemory::kBase + 4, 4},
-                          Event{Step::Clean, StubPolicy::kCode, 4},
-                          Event{Step::Clean, PatchMemory::kBase + 4, 4}, Event{Step::Barrier},
-                          Event{Step::InvalidateInstructions}, Event{Step::Barrier},
-                          Event{Step::Patched, PatchMemory::kBase}));
+  constexpr std::uint32_t kBase = PatchMemory::kBase;
+  EXPECT_THAT(
+      f.memory.events,
+      ElementsAre(Event{Step::Write, kBase + 4, 4}, Event{Step::Write, kBase + 8, 4},
+                  Event{Step::Clean, StubPolicy::kCode, 4}, Event{Step::Clean, kBase + 4, 8},
+                  Event{Step::Barrier}, Event{Step::InvalidateInstructions}, Event{Step::Barrier},
+                  Event{Step::Patched, kBase}));
+  f.memory.events.clear();
+  ASSERT_TRUE(f.execute(2));
+  EXPECT_THAT(
+      f.memory.events,
+      ElementsAre(Event{Step::Write, kBase + 8, 4}, Event{Step::Clean, StubPolicy::kCode, 4},
+                  Event{Step::Clean, kBase + 8, 4}, Event{Step::Barrier},
+                  Event{Step::InvalidateInstructions}, Event{Step::Barrier}));
 }
 
 TEST(Armv7Patch, MakesRoomByUnpatching) {
@@ -379,14 +423,14 @@ TEST(Armv7Patch, AFullDictionaryLeavesThePageAsItWas) {
 }
 
 TEST(Armv7Patch, ResetForgetsEverything) {
-  Stubs f(1);
+  Traps f(1);
   f.word(1) = kCpsid;
   f.word(2) = kMrs;
   ASSERT_EQ(f.patch(), PatchResult::Patched);
   f.pages->reset(f.memory, f.policy);
   EXPECT_FALSE(f.pages->patched_at(PatchMemory::page(0)));
   EXPECT_EQ(f.pages->dictionary().size(), 0u);
-  EXPECT_EQ(f.original(2), kFirst);
+  EXPECT_EQ(f.original(2), kFirst + 1);
   EXPECT_EQ(f.pages->counters().pages, 0u);
 }
 

@@ -129,7 +129,7 @@ void middle_of_sequences() {
 // A kernel's accesses with the rights of a process: to a process's memory, to its own, and, as if
 // all of that were a process's, to the monitor's. The entry behind a page has been made by the
 // kernel's own access.
-constexpr u32 kUsersSlotsWord = 22;
+constexpr u32 kLastUsersSlotWord = 22, kAnyMiB = 0x7fffffff;
 u32 unprivileged_load = 0, unprivileged_store = 0;
 void write_unprivileged() {
   constexpr u32 kWords[] = {0xe92d4010,   // push {r4, lr}
@@ -153,11 +153,11 @@ void store_unprivileged(u32 at) {
   reinterpret_cast<void (*)(u32, u32)>(unprivileged_store)(at, 0x5a5a5a5a);
 }
 void load_as_if_a_process_had_it(u32 at) {
-  write32(kShared + kUsersSlotsWord * 4, 0xffffffff);
+  write32(kShared + kLastUsersSlotWord * 4, kAnyMiB);
   load_unprivileged(at);
 }
 void store_as_if_a_process_had_it(u32 at) {
-  write32(kShared + kUsersSlotsWord * 4, 0xffffffff);
+  write32(kShared + kLastUsersSlotWord * 4, kAnyMiB);
   store_unprivileged(at);
 }
 

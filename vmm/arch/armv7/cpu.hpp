@@ -116,12 +116,9 @@ static_assert(FastPath::kMissed == MEZZO_FAST_MISSED);
 static_assert((FastPath::kStale | FastPath::kOff) == MEZZO_FAST_STALE_OR_OFF);
 static_assert(from_frame(offsetof(CpuHead, fast.exits)) == MEZZO_FAST_EXITS);
 static_assert(from_frame(offsetof(CpuHead, fast.transfers_off)) == MEZZO_FAST_TRANSFERS_OFF);
-static_assert(from_frame(offsetof(CpuHead, fast.words)) == MEZZO_FAST_WORDS);
 static_assert(from_frame(offsetof(CpuHead, vcpu.control.contextidr)) == MEZZO_VCPU_CONTEXTIDR);
 static_assert(layout::kCpuArea + offsetof(CpuHead, contexts) == MEZZO_CONTEXTS);
 static_assert(offsetof(LoadedRoot, table) == 0 && offsetof(LoadedRoot, asid) == 4);
-static_assert(Dictionary::kFirstNumber == (MEZZO_FIRST_NUMBER_CALL & 0xffffff));
-static_assert(Dictionary::kCapacity == MEZZO_DICTIONARY_CAPACITY);
 static_assert(from_frame(offsetof(CpuHead, vcpu.mode)) == MEZZO_VCPU_MODE);
 static_assert(from_frame(of_bank(0, 0)) == MEZZO_VCPU_BANKS && sizeof(Bank) == MEZZO_BANK_SIZE);
 static_assert(from_frame(of_bank(4, offsetof(Bank, sp))) == MEZZO_VCPU_IRQ_SP);
@@ -150,7 +147,6 @@ constexpr bool is_counted(status::Armv7Exit cause, std::uint32_t number) {
 }
 static_assert(is_counted(status::Armv7Exit::SupervisorCall, MEZZO_EXIT_SUPERVISOR_CALL));
 static_assert(is_counted(status::Armv7Exit::ExceptionReturn, MEZZO_EXIT_RETURN));
-static_assert(is_counted(status::Armv7Exit::Unprivileged, MEZZO_EXIT_UNPRIVILEGED));
 static_assert(is_counted(status::Armv7Exit::Translation, MEZZO_EXIT_TRANSLATION));
 static_assert(is_counted(status::Armv7Exit::ThreadId, MEZZO_EXIT_THREAD_ID));
 static_assert(is_counted(status::Armv7Exit::CacheOperation, MEZZO_EXIT_CACHE_OPERATION));

@@ -37,9 +37,6 @@ class Dictionary {
   }
 
   [[nodiscard]] std::uint32_t size() const { return size_; }
-  // The original words by their numbers less kFirstNumber, 0 where there is none yet. Stays where
-  // it is.
-  [[nodiscard]] const std::uint32_t* words() const { return words_.data(); }
 
  private:
   [[nodiscard]] std::optional<std::uint32_t> original_in_range(std::uint32_t word) const;

@@ -119,9 +119,7 @@ set_stacks:
     .balign 4
 fixups:
     .word return_load_last, slow_call, return_load_first, slow_call
-    .word transfer_word, slow_undefined, unprivileged_word, slow_call
-    .word unprivileged_load, access_aborted, unprivileged_store, access_aborted
-    .word unprivileged_load_byte, access_aborted, unprivileged_store_byte, access_aborted
+    .word transfer_word, slow_undefined
     .section .text, "ax"
 
 /* uint64_t guest_load(uint32_t address): in its low half a word, with the guest's rights; its high half is not 0 if

@@ -79,9 +79,9 @@ inline void expect_return(Cpu& cpu, GuestVirtual at, Access access) {
 }
 
 // Stubs make a process's access as it is below the first slot that may have the kernel's rights.
-inline void share_users_slots(Cpu& cpu) {
+inline void share_last_users_slot(Cpu& cpu) {
   constexpr std::uint32_t kFirstLent = StubRegion::kBase / ShortDescriptor::kSlotBytes;
-  cpu.vcpu.shared->users_slots = std::min(cpu.shadow->users_slots(), kFirstLent);
+  cpu.vcpu.shared->last_users_slot = std::min(cpu.shadow->users_slots(), kFirstLent) - 1;
 }
 
 // Stubs read the fault registers where they are shared.

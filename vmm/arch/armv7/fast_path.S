@@ -68,7 +68,7 @@ kernel_call:
     ldr r5, =(MEZZO_STUBS + 4)
     sub r5, lr, r5
     cmp r5, #MEZZO_STUBS_SIZE
-    bhs replaced_word
+    bhs slow_call
     tst r1, #0x20
     cmpeq r3, #0x13
     bne slow_call

@@ -25,7 +25,6 @@ struct FastPath {
   std::uint32_t pending = 0;        // address of the CPU interface's HPPIR
   std::uint32_t delivered = 0;      // not 0: one has been, of which CpuInterrupts does not know yet
   std::uint32_t transfers_off = 1;  // not 0: what transfers.S does is left to C++
-  std::uint32_t words = 0;          // address of Dictionary::words()
 };
 
 }  // namespace mezzo::armv7

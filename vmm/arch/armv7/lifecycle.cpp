@@ -102,7 +102,6 @@ void prepare_fast_path(Cpu& cpu, const Partition& partition) {
   const plan::Armv7& row = partition.row().armv7;
   cpu.fast = {};
   cpu.fast.exits = address_of(partition.status().exits[0]);
-  cpu.fast.words = address_of(cpu.patches.dictionary().words()[0]);
   const bool transfers =
       (row.slow_paths & plan::kFastTransfers) == 0 && row.view == plan::View::Domains;
   cpu.fast.transfers_off = transfers ? 0 : 1;

@@ -2,16 +2,16 @@
 //
 // A page of guest memory is unpatched (the guest may write it, its kernel may not run it) or
 // patched (its kernel may run it, nobody may write it). Patching replaces each sensitive word by a
-// trap from the dictionary, or by a branch to a stub, as a policy chooses; unpatching restores
-// every word. A guest's store to a patched page is done here: what it stores is patched in turn.
-// Data reads of a patched page see the replaced words. Nothing here knows of mappings: the caller
-// keeps the shadow page tables in step, and drops what maps a page after its state has changed.
+// trap from the dictionary; unpatching restores every word. What turns out to be executed becomes a
+// branch to a stub, if a policy has one: most words of a page never are. A guest's store to a
+// patched page is done here: what it stores is patched in turn. Data reads of a patched page see
+// the replaced words. Nothing here knows of mappings: the caller keeps the shadow page tables in
+// step, and drops what maps a page after its state has changed.
 //
 //   word -- sensitive? -- no --------------------> stays
 //             | yes, by what it is or by what is around it (is_among_code)
-//           policy -- Leave ---------------------> stays
-//             |--- Trap ---> dictionary ---------> SVC<same condition> #(kFirstNumber + n)
-//             '--- Branch -> B stub, whose policy knows the original
+//             '---> dictionary ------------------> SVC<same condition> #(kFirstNumber + n)
+//   either, executed, and it exits --- policy ---> B stub, whose policy knows the original
 //
 // Every function needs the monitor's own root (machine addresses), with the guest not running.
 #pragma once
@@ -47,12 +47,6 @@ concept PatchMemory = requires(M m, HostPhysical at, std::uint32_t n, bool patch
   { m.page_patched(at, patched) };    // the state of this page is now this
 };
 
-struct Choice {
-  enum class Kind : std::uint8_t { Leave, Trap, Branch };
-  Kind kind = Kind::Trap;
-  std::uint32_t branch = 0;  // the whole instruction, for this address
-};
-
 // From the first byte written to the last.
 struct ChangedRange {
   HostPhysical first{};
@@ -71,40 +65,49 @@ struct ChangedRange {
   }
 };
 
-// Decides what becomes of a word at an address of the guest's kernel, and knows what a branch was
-// that it chose, at least as long as a page is patched for that address. Branches are right there
-// only: a copy of one, which the guest may make, is not recognized.
-template <class P>
-concept PatchPolicy = requires(P p, std::uint32_t word, GuestVirtual address) {
-  // Whether to choose for a word that is not sensitive. Asked about MCR and MRC, and about what
-  // shares bits 27:20 with something sensitive (so WFE, SEV and YIELD).
-  { p.is_candidate(word) } -> std::same_as<bool>;
-  { p.choose(word, address) } -> std::same_as<Choice>;
-  // The word that became this branch at this address.
-  { p.original(word, address) } -> std::same_as<std::optional<std::uint32_t>>;
-  // Whether what this branch at this address leads to relies on the words behind it, up to
-  // Surroundings::kReach: it is to be chosen anew when one of them changes.
-  { p.relies_on_next(word, address) } -> std::same_as<bool>;
-  // The code that branches lead to and that has been written since the last call.
-  { p.take_written() } -> std::same_as<ChangedRange>;
+// The words before and after one, the nearest first; 0 where the page ends.
+struct Surroundings {
+  static constexpr unsigned kReach = 3;   // what decides whether a word is code
+  static constexpr unsigned kAhead = 14;  // what may decide which stub it gets
+  std::array<std::uint32_t, kReach> before{};
+  std::array<std::uint32_t, kAhead> after{};
 };
 
+// Has branches for words at addresses of the guest's kernel, and knows what a branch was, at least
+// as long as a page is patched for that address. Branches are right there only: a copy of one,
+// which the guest may make, is not recognized.
+template <class P>
+concept PatchPolicy =
+    requires(P p, std::uint32_t word, GuestVirtual address, const Surroundings& around) {
+      // Whether a word's branch takes its place as soon as its page is patched. Asked about what is
+      // sensitive, MCR and MRC, and about what shares bits 27:20 with these.
+      { p.is_at_once(word) } -> std::same_as<bool>;
+      // The whole instruction, for this address; nothing if the word is to stay what it is.
+      { p.branch(word, address, around) } -> std::same_as<std::optional<std::uint32_t>>;
+      // The word that became this branch at this address.
+      { p.original(word, address) } -> std::same_as<std::optional<std::uint32_t>>;
+      // Whether a word may have become one somewhere on the page at this address: most have not.
+      { p.may_have_become(word, address) } -> std::same_as<bool>;
+      // Whether what this branch at this address leads to relies on the words behind it, up to
+      // Surroundings::kReach: it is to be chosen anew when one of them changes.
+      { p.relies_on_next(word, address) } -> std::same_as<bool>;
+      // The code that branches lead to and that has been written since the last call.
+      { p.take_written() } -> std::same_as<ChangedRange>;
+    };
+
 struct TrapAll {
-  [[nodiscard]] static constexpr bool is_candidate(std::uint32_t) { return false; }
-  [[nodiscard]] static constexpr Choice choose(std::uint32_t, GuestVirtual) { return {}; }
+  [[nodiscard]] static constexpr bool is_at_once(std::uint32_t) { return false; }
+  [[nodiscard]] static constexpr std::optional<std::uint32_t> branch(std::uint32_t, GuestVirtual,
+                                                                     const Surroundings&) {
+    return std::nullopt;
+  }
   [[nodiscard]] static constexpr std::optional<std::uint32_t> original(std::uint32_t,
                                                                        GuestVirtual) {
     return std::nullopt;
   }
+  [[nodiscard]] static constexpr bool may_have_become(std::uint32_t, GuestVirtual) { return false; }
   [[nodiscard]] static constexpr bool relies_on_next(std::uint32_t, GuestVirtual) { return false; }
   [[nodiscard]] static constexpr ChangedRange take_written() { return {}; }
-};
-
-// The words before and after one, the nearest first; 0 where the page ends.
-struct Surroundings {
-  static constexpr unsigned kReach = 3;
-  std::array<std::uint32_t, kReach> before{};
-  std::array<std::uint32_t, kReach> after{};
 };
 
 // Whether a word of ambiguous sensitivity at `address` is an instruction and not a constant, an
@@ -236,6 +239,19 @@ class PatchedPages {
     return {.kind = kind, .stores = entry->stores};
   }
 
+  // The guest's kernel, at `address`, is about to execute the word at `at`, and would exit. Whether
+  // it branches to a stub there from now on.
+  [[nodiscard]] bool put_branch(HostPhysical at, GuestVirtual address) {
+    Page* const entry = pages_.find(PageTable::key_of(number(at)));
+    if (entry == nullptr || address_of(*entry, at) != address) return false;
+    const auto branch = branch_for(*entry, at, original_of(*entry, at, memory_->read(at)));
+    if (!branch) return false;
+    ChangedRange changed;
+    write(at, *branch, changed);
+    publish(*entry, changed);
+    return true;
+  }
+
   // The guest's word at a word-aligned address, whether it is replaced or not.
   [[nodiscard]] std::uint32_t original_word(HostPhysical at) const {
     const std::uint32_t word = memory_->read(at);
@@ -282,30 +298,44 @@ class PatchedPages {
     memory_->barrier();
   }
 
+  // Whether a word is a branch or SVC; most are neither.
+  [[nodiscard]] static std::uint32_t may_be_replaced(std::uint32_t word) {
+    constexpr std::uint32_t kBranchOrCall = 1u << 0xa | 1u << 0xf;  // by bits 27:24
+    return kBranchOrCall >> (word >> 24 & 15) & 1;
+  }
   // What the guest means by `word`, which is or is to be in memory there.
   [[nodiscard]] std::uint32_t original_of(const Page& page, HostPhysical at,
                                           std::uint32_t word) const {
+    if (may_be_replaced(word) == 0) return word;
     const auto branched = policy_->original(word, address_of(page, at));
     return branched ? *branched : dictionary_.original(word).value_or(word);
   }
 
-  [[nodiscard]] bool is_in_code(const Page& page, HostPhysical at, std::uint32_t word) const {
-    Surroundings around;
-    const auto offset = static_cast<std::uint32_t>(at.offset_in(mem::kPageSize));
-    for (std::uint32_t i = 0; i < Surroundings::kReach; ++i) {
-      const std::uint32_t distance = 4 * (i + 1);
-      const HostPhysical before = at - distance, after = at + distance;
-      if (offset >= distance) around.before[i] = original_of(page, before, memory_->read(before));
-      if (offset + distance >= mem::kPageSize) continue;
-      around.after[i] = original_of(page, after, memory_->read(after));
+  // What is around, up to `ahead` words behind.
+  [[nodiscard]] Surroundings around(const Page& page, HostPhysical at, std::uint32_t ahead) const {
+    Surroundings words;
+    const auto index = static_cast<std::uint32_t>(at.offset_in(mem::kPageSize)) / 4;
+    for (std::uint32_t i = 0; i < Surroundings::kReach && i < index; ++i) {
+      const HostPhysical before = at - 4 * (i + 1);
+      words.before[i] = original_of(page, before, memory_->read(before));
     }
-    return is_among_code(word, address_of(page, at), around);
+    for (std::uint32_t i = 0; i < ahead && index + i + 1 < mem::kPageSize / 4; ++i) {
+      const HostPhysical after = at + 4 * (i + 1);
+      words.after[i] = original_of(page, after, memory_->read(after));
+    }
+    return words;
   }
 
-  [[nodiscard]] bool is_for_policy(const Page& page, HostPhysical at, std::uint32_t word) const {
-    const Sensitivity sensitive = sensitivity(word);
-    if (sensitive == Sensitivity::None) return policy_->is_candidate(word);
-    return sensitive == Sensitivity::Certain || is_in_code(page, at, word);
+  [[nodiscard]] bool is_code(const Page& page, HostPhysical at, std::uint32_t word) const {
+    return is_among_code(word, address_of(page, at), around(page, at, Surroundings::kReach));
+  }
+
+  [[nodiscard]] std::optional<std::uint32_t> branch_for(const Page& page, HostPhysical at,
+                                                        std::uint32_t word) {
+    const auto branch =
+        policy_->branch(word, address_of(page, at), around(page, at, Surroundings::kAhead));
+    if (branch) ++counters_.branches;
+    return branch;
   }
 
   // What to put into memory for a word of the guest, itself perhaps; nothing if the dictionary is
@@ -317,45 +347,46 @@ class PatchedPages {
     if (Dictionary::is_in_range(word)) {
       return dictionary_.original(word) ? word : dictionary_.replacement(word);
     }
-    if (!is_for_policy(page, at, word)) return word;
-    const Choice choice = policy_->choose(word, address_of(page, at));
-    if (choice.kind == Choice::Kind::Leave) return word;
-    if (choice.kind == Choice::Kind::Branch) {
-      ++counters_.branches;
-      return choice.branch;
+    const Sensitivity sensitive = sensitivity(word);
+    if (sensitive == Sensitivity::Ambiguous && !is_code(page, at, word)) return word;
+    if (policy_->is_at_once(word)) {
+      if (const auto branch = branch_for(page, at, word)) return branch;
     }
+    if (sensitive == Sensitivity::None) return word;
     ++counters_.traps;
     return dictionary_.replacement(word);
   }
 
-  // The offset in a page, from `offset` on, of the next word for which `wanted(word)` is not 0; or
-  // the page's size. Four words at a time, as most are not.
-  template <class Wanted>
-  [[nodiscard]] std::uint32_t next(HostPhysical page, std::uint32_t offset, Wanted wanted) const {
+  // The offset in a page, from `offset` on, of the next word that is wanted(), or the page's size.
+  // `maybe(word)` is not 0 for each of these. Four words at a time, as it is 0 for most.
+  template <class Maybe, class Wanted>
+  [[nodiscard]] std::uint32_t next(HostPhysical page, std::uint32_t offset, Maybe maybe,
+                                   Wanted wanted) const {
     constexpr std::uint32_t kAtOnce = 4;
     const std::uint32_t* const words = memory_->page_words(page);
-    const std::uint32_t* const end = words + mem::kPageSize / 4;
-    const std::uint32_t* at = words + offset / 4;
-    while (at != end) {
-      const bool aligned = static_cast<std::uint32_t>(at - words) % kAtOnce == 0;
-      if (aligned && (wanted(at[0]) | wanted(at[1]) | wanted(at[2]) | wanted(at[3])) == 0) {
-        at += kAtOnce;
-      } else if (wanted(*at) != 0) {
-        break;
-      } else {
-        ++at;
+    std::uint32_t n = offset / 4;
+    for (; n % kAtOnce != 0; ++n) {
+      if (maybe(words[n]) != 0 && wanted(words[n])) return n * 4;
+    }
+    for (; n < mem::kPageSize / 4; n += kAtOnce) {
+      const std::uint32_t* const w = words + n;
+      const std::array which{maybe(w[0]), maybe(w[1]), maybe(w[2]), maybe(w[3])};
+      if ((which[0] | which[1] | which[2] | which[3]) == 0) continue;
+      for (std::uint32_t i = 0; i < kAtOnce; ++i) {
+        if (which[i] != 0 && wanted(w[i])) return (n + i) * 4;
       }
     }
-    return static_cast<std::uint32_t>(at - words) * 4;
+    return mem::kPageSize;
   }
   // What is not certainly left alone, and what may have been put there.
   [[nodiscard]] std::uint32_t next_of_interest(HostPhysical page, std::uint32_t offset) const {
-    return next(page, offset, [](std::uint32_t word) { return interest(word); });
+    return next(page, offset, interest, is_of_interest);
   }
-  [[nodiscard]] std::uint32_t next_replaced(HostPhysical page, std::uint32_t offset) const {
-    constexpr std::uint32_t kBranchOrCall = 1u << 0xa | 1u << 0xf;  // by bits 27:24
-    return next(page, offset,
-                [](std::uint32_t word) { return kBranchOrCall >> (word >> 24 & 15) & 1; });
+  [[nodiscard]] std::uint32_t next_replaced(const Page& page, std::uint32_t offset) const {
+    return next(page.machine(), offset, may_be_replaced, [&](std::uint32_t word) {
+      return Dictionary::is_in_range(word) ||
+             policy_->may_have_become(word, GuestVirtual{page.address});
+    });
   }
 
   [[nodiscard]] bool replace_all(Page& page) {
@@ -377,8 +408,8 @@ class PatchedPages {
   void restore_all(Page& page) {
     ChangedRange changed;
     const HostPhysical first = page.machine();
-    for (std::uint32_t offset = next_replaced(first, 0); offset < mem::kPageSize;
-         offset = next_replaced(first, offset + 4)) {
+    for (std::uint32_t offset = next_replaced(page, 0); offset < mem::kPageSize;
+         offset = next_replaced(page, offset + 4)) {
       const HostPhysical at = first + offset;
       write(at, original_of(page, at, memory_->read(at)), changed);
     }
@@ -406,6 +437,7 @@ class PatchedPages {
     for (std::uint32_t next = first; next <= last; next += 4) {
       const HostPhysical neighbour = page.machine() + next;
       const std::uint32_t present = memory_->read(neighbour);
+      if (may_be_replaced(present) == 0 && !is_of_interest(present)) continue;
       const std::uint32_t original = original_of(page, neighbour, present);
       const bool relies =
           next < offset && policy_->relies_on_next(present, address_of(page, neighbour));

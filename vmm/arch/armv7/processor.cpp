@@ -21,11 +21,6 @@ ShortDescriptor::Controls controls_of(const Vcpu& vcpu) {
           .contextidr = control.contextidr};
 }
 
-std::span<const std::uint32_t, Stubs::kPageWords> words_of(HostPhysical page) {
-  const auto* first = pointer_to<const std::uint32_t>(static_cast<std::uint32_t>(page.value()));
-  return std::span<const std::uint32_t, Stubs::kPageWords>(first, Stubs::kPageWords);
-}
-
 Abort external_abort(GuestVirtual at, Access access) {
   return {.status = FaultStatus::External, .write = access == Access::Write, .address = at};
 }
@@ -107,7 +102,7 @@ std::optional<Abort> Processor::write(GuestVirtual at, const void* from, std::ui
 // takes to restore the page and to patch it again.
 std::optional<Abort> Processor::store_patched(HostPhysical at, const void* from,
                                               std::uint32_t bytes) {
-  constexpr std::uint32_t kMany = 16;
+  constexpr std::uint32_t kMany = 4;
   std::uint32_t value = 0;
   __builtin_memcpy(&value, from, bytes);
   cpu_.vector_stubs.forget();
@@ -151,7 +146,16 @@ bool Processor::patch(HostPhysical page, GuestVirtual at) {
     cpu_.vector_stubs.forget();
     shadow().forget_page(changed);
   };
-  return patch_with_room(cpu_.stubs, cpu_.patches, words_of(page), page, at.aligned_down(), forget);
+  return patch_with_room(cpu_.stubs, cpu_.patches, page, at.aligned_down(), forget);
+}
+
+bool Processor::put_stub(GuestVirtual at) {
+  const auto physical = reach(at, Access::Execute, Privilege::Kernel);
+  if (!physical) return false;
+  const auto machine = cpu_.memory.space.memory(*physical, 4);
+  if (!machine) return false;
+  cpu_.roots.use_flat();
+  return put_branch_with_room(cpu_.stubs, cpu_.patches, *machine, at);
 }
 
 Translated Processor::translate(GuestVirtual at, Access access, Privilege privilege) {

@@ -70,6 +70,9 @@ class Processor {
   // Makes a page of the guest's memory fit to be run by its kernel at `at`, and nowhere else; false
   // if its words do not fit the dictionary.
   [[nodiscard]] bool patch(HostPhysical page, GuestVirtual at);
+  // Puts a branch to a stub in the place of the word at `at`, in the kernel's text: whether there
+  // is one for it.
+  [[nodiscard]] bool put_stub(GuestVirtual at);
   // Whether words of the page are replaced.
   [[nodiscard]] bool has_replaced_words(GuestPhysical physical);
   // The other way round: the guest's own words, writable, not to be run by its kernel.

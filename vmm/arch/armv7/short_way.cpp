@@ -96,7 +96,7 @@ bool answer_kernel_miss(Cpu& cpu, const Frame& frame, Refused& refused,
     refused.answer = &answer;
     return false;
   }
-  share_users_slots(cpu);
+  share_last_users_slot(cpu);
   record_exit(cpu, Armv7Exit::ShadowFill, frame.pc, refused.at.value());
   if (is_view_loaded(cpu) && are_rights_loaded(cpu)) {
     cpu.roots.use_guest();
@@ -136,14 +136,16 @@ bool answer_maintenance(Cpu& cpu, Frame& frame) {
   const std::uint32_t behind = frame.pc;
   frame.pc -= kWord;
   Context<Processor> context{processor, cpu.vcpu, frame};
-  const auto loop = shape ? begin(context, *shape) : std::nullopt;
-  const Verdict verdict = loop ? run(context, decoded.instruction, *loop)
-                               : emulate(context, decoded.instruction, decoded.control);
-  if (verdict.kind == Verdict::Kind::Skip) {
-    finish_instruction(frame);
-  } else if (verdict.kind != Verdict::Kind::Resume) {
-    frame.pc = behind;
-    return false;
+  if (!shape || !run_one(context, *shape)) {
+    const auto loop = shape ? begin(context, *shape) : std::nullopt;
+    const Verdict verdict = loop ? run(context, decoded.instruction, *loop)
+                                 : emulate(context, decoded.instruction, decoded.control);
+    if (verdict.kind == Verdict::Kind::Skip) {
+      finish_instruction(frame);
+    } else if (verdict.kind != Verdict::Kind::Resume) {
+      frame.pc = behind;
+      return false;
+    }
   }
   record_exit(cpu, decoded.cause, behind, words[0]);
   if (has_view(cpu, Privilege::Kernel)) {

@@ -32,7 +32,7 @@ enum class Field : std::uint32_t {
   TableBase = offsetof(SharedState, ttbr0),
   UpperTableBase = offsetof(SharedState, ttbr1),
   FloatingPoint = offsetof(SharedState, fpexc),
-  UsersSlots = offsetof(SharedState, users_slots),
+  LastUsersSlot = offsetof(SharedState, last_users_slot),
 };
 
 // A coprocessor 15 register that is read, or written, as a word of the shared state.
@@ -59,8 +59,6 @@ constexpr SharedRegister kSharedRegisters[] = {
 };
 constexpr std::uint32_t kIsRead = 1u << 20;
 constexpr std::uint32_t kWriteFloatingPoint = 0xeee80a10;  // VMSR FPEXC
-constexpr std::uint32_t kCleanCode = 0xee070f3b;           // MCR DCCMVAU
-constexpr std::uint32_t kInvalidateCode = 0xee070f35;      // MCR ICIMVAU
 
 [[nodiscard]] const SharedRegister* shared_register(std::uint32_t word) {
   for (const SharedRegister& candidate : kSharedRegisters) {
@@ -126,10 +124,10 @@ class Writer {
 // give_back(), loaded again.
 class Borrowed {
  public:
-  Borrowed(Writer& w, const Surrounding& context, unsigned named, unsigned named_too = kNoRegister)
+  Borrowed(Writer& w, const Meaning& meaning, unsigned named, unsigned named_too = kNoRegister)
       : w_(w),
-        saved_(context.dead == kNoRegister),
-        number_(saved_ ? spare(named, named_too) : context.dead) {
+        saved_(meaning.dead == kNoRegister),
+        number_(saved_ ? spare(named, named_too) : meaning.dead) {
     if (saved_) {
       w_.store(number_, Field::Save0);
     } else {
@@ -148,10 +146,10 @@ class Borrowed {
 };
 
 // CPSID or CPSIE of exceptions only.
-[[nodiscard]] bool write_cps(Writer& w, const Instruction& i, const Surrounding& context) {
+[[nodiscard]] bool write_cps(Writer& w, const Instruction& i, const Meaning& meaning) {
   if (i.changes_mode || i.interrupts == Interrupts::Keep) return false;
   const bool enable = i.interrupts == Interrupts::Enable;
-  Borrowed borrowed(w, context, kNoRegister);
+  Borrowed borrowed(w, meaning, kNoRegister);
   const unsigned t = borrowed.number();
   if (enable) {
     w.load(t, Field::Doorbell);
@@ -164,10 +162,10 @@ class Borrowed {
   return true;
 }
 
-[[nodiscard]] bool write_mrs(Writer& w, const Instruction& i, const Surrounding& context) {
+[[nodiscard]] bool write_mrs(Writer& w, const Instruction& i, const Meaning& meaning) {
   const unsigned rd = i.rd;
   if (!may_use(rd)) return false;
-  Borrowed borrowed(w, context, rd);
+  Borrowed borrowed(w, meaning, rd);
   const unsigned t = borrowed.number();
   w.put(0xe10f0000 | rd << 12);  // mrs rd, cpsr
   w.load(t, Field::Psr);
@@ -177,12 +175,12 @@ class Borrowed {
 }
 
 // MSR CPSR_c: the doorbell's pages 1 to 63, not mapped, stand for another mode or state.
-[[nodiscard]] bool write_msr(Writer& w, const Instruction& i, const Surrounding& context) {
-  const unsigned rn = i.rm, u = spare(rn, context.dead);
+[[nodiscard]] bool write_msr(Writer& w, const Instruction& i, const Meaning& meaning) {
+  const unsigned rn = i.rm, u = spare(rn, meaning.dead);
   if (!i.register_operand || i.psr_mask != 1 || !may_use(rn)) return false;
-  Borrowed borrowed(w, context, rn, u);
+  Borrowed borrowed(w, meaning, rn, u);
   const unsigned t = borrowed.number();
-  const Field place = context.dead == kNoRegister ? Field::Save1 : Field::Save0;
+  const Field place = meaning.dead == kNoRegister ? Field::Save1 : Field::Save0;
   w.store(u, place);
   w.load(t, Field::Psr);
   w.load(u, Field::Doorbell);
@@ -198,8 +196,8 @@ class Borrowed {
 // A register is written with what it holds already, mostly: TPIDRURO by a kernel that keeps its
 // current thread there, which the monitor has restored at the entry from user mode; FPEXC at a
 // change of threads. Otherwise the last load is off the map.
-void write_same(Writer& w, unsigned rt, Field field, const Surrounding& context) {
-  Borrowed borrowed(w, context, rt);
+void write_same(Writer& w, unsigned rt, Field field, const Meaning& meaning) {
+  Borrowed borrowed(w, meaning, rt);
   const unsigned t = borrowed.number();
   w.load(t, field);
   w.put(0xe0200000 | t << 16 | t << 12 | rt);  // eor t, t, rt
@@ -214,8 +212,8 @@ void write_same(Writer& w, unsigned rt, Field field, const Surrounding& context)
 // Code is made coherent at an address of the kernel's: the monitor does that itself, when it
 // patches a page before its first execution and when it stores to a patched one. Below 0xc0000000
 // there may be a process's code.
-void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
-  Borrowed borrowed(w, context, rt);
+void write_coherent(Writer& w, unsigned rt, const Meaning& meaning) {
+  Borrowed borrowed(w, meaning, rt);
   const unsigned t = borrowed.number();
   w.put(0xe1a00f20 | t << 12 | rt);       // lsr t, rt, #30
   w.put(0xe2200003 | t << 16 | t << 12);  // eor t, t, #3
@@ -237,26 +235,27 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
   const bool simple = !i.register_operand && (i.size == 1 || i.size == 4) && !i.sign_extended;
   const unsigned rn = i.rn, rt = i.rt, size = i.size;
   if (!fast || !simple || !may_use(rn) || !may_use(rt)) return false;
-  const unsigned t = spare(rn, rt), u = spare(rn, rt, t);
+  const unsigned t = spare(rn, rt), u = spare(rn, rt, t), last = size == 1 ? rn : u;
   w.store(t, Field::Save0);
-  w.store(u, Field::Save1);
-  w.load(u, Field::UsersSlots);
-  w.put(0xe2800000 | rn << 16 | t << 12 | (size - 1));  // add t, rn, #size - 1
-  w.put(0xe0400a20 | u << 16 | u << 12 | t);            // sub u, u, t, lsr #20
-  w.put(0xe2400001 | u << 16 | t << 12);                // sub t, u, #1
-  w.put(0xe1a00fa0 | t << 12 | t);                      // lsr t, t, #31
-  w.put(0xe79f0a00 | t << 12 | t);                      // ldr t, [pc, t, lsl #20]
+  if (last == u) {
+    w.store(u, Field::Save1);
+    w.put(0xe2800000 | rn << 16 | u << 12 | (size - 1));  // add u, rn, #size - 1
+  }
+  w.load(t, Field::LastUsersSlot);
+  w.put(0xe0400a20 | t << 16 | t << 12 | last);  // sub t, t, last, lsr #20
+  w.put(0xe1a00fa0 | t << 12 | t);               // lsr t, t, #31
+  w.put(0xe79f0a00 | t << 12 | t);               // ldr t, [pc, t, lsl #20]
   w.load(t, Field::Save0);
-  w.load(u, Field::Save1);
+  if (last == u) w.load(u, Field::Save1);
   w.put((word & 0x0fffffff & ~kUnprivileged) | 0xe0000000);
   return true;
 }
 
 // STMDB Rn, {SP, LR}^
-[[nodiscard]] bool write_user_bank(Writer& w, const Instruction& i, const Surrounding& context) {
+[[nodiscard]] bool write_user_bank(Writer& w, const Instruction& i, const Meaning& meaning) {
   const unsigned rn = i.rn;
   if (i.registers != 0x6000 || i.add || !i.pre_indexed || !may_use(rn)) return false;
-  Borrowed borrowed(w, context, rn);
+  Borrowed borrowed(w, meaning, rn);
   const unsigned t = borrowed.number();
   w.load(t, Field::UserSp);
   w.put(0xe5000000 | rn << 16 | t << 12 | 8);  // str t, [rn, #-8]
@@ -279,60 +278,60 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
   return true;
 }
 
-[[nodiscard]] bool write_thread(Writer& w, std::uint32_t word, const Surrounding& context) {
+[[nodiscard]] bool write_thread(Writer& w, std::uint32_t word, const Meaning& meaning) {
   const unsigned rt = transferred(word);
-  if (!context.threads || !may_use(rt)) return false;
-  if (context.leaves_kernel) {
+  if (!meaning.threads || !may_use(rt)) return false;
+  if (meaning.leaves_kernel) {
     w.store(rt, Field::ProcessThread);
   } else {
-    write_same(w, rt, Field::KernelsThread, context);
+    write_same(w, rt, Field::KernelsThread, meaning);
   }
   return true;
 }
 
 [[nodiscard]] bool write_floating_point(Writer& w, std::uint32_t word, const StubOptions& options,
-                                        const Surrounding& context) {
+                                        const Meaning& meaning) {
   const unsigned rt = transferred(word);
   if ((options.slow_paths & plan::kFastThreadId) != 0 || !may_use(rt)) return false;
-  write_same(w, rt, Field::FloatingPoint, context);
+  write_same(w, rt, Field::FloatingPoint, meaning);
   return true;
 }
 
 [[nodiscard]] bool write_code_maintenance(Writer& w, std::uint32_t word, const StubOptions& options,
-                                          const Surrounding& context) {
+                                          const Meaning& meaning) {
   const unsigned rt = transferred(word);
   if ((options.slow_paths & plan::kFastTableFlush) != 0 || !may_use(rt)) return false;
-  write_coherent(w, rt, context);
+  write_coherent(w, rt, meaning);
   return true;
 }
 
 // Writes what `word` does, but for the branch back. False if no stub does it.
 [[nodiscard]] bool write_stub(Writer& w, std::uint32_t word, const StubOptions& options,
-                              const Surrounding& context) {
+                              const Meaning& meaning) {
   if (const SharedRegister* const row = shared_register(word)) {
     return write_shared_register(w, word, *row, options);
   }
-  if (writes_thread(word)) return write_thread(w, word, context);
+  if (writes_thread(word)) return write_thread(w, word, meaning);
   if ((word & kTransferMask) == kWriteFloatingPoint) {
-    return write_floating_point(w, word, options, context);
+    return write_floating_point(w, word, options, meaning);
   }
-  if (context.cleans_table) return true;  // nothing to do
-  if ((word & kTransferMask) == kCleanCode || (word & kTransferMask) == kInvalidateCode) {
-    return write_code_maintenance(w, word, options, context);
+  if (meaning.cleans_table) return true;  // nothing to do
+  if (maintains_code(word)) {
+    return write_code_maintenance(w, word, options, meaning);
   }
-  if (context.call != 0) {
-    w.put(context.call);
+  if (meaning.call != 0) {
+    w.put(meaning.call);
     return true;
   }
   if ((options.slow_paths & plan::kFastMasks) != 0) return false;
   const Instruction i = decode(word);
   switch (i.op) {
     case Op::Cps:
-      return write_cps(w, i, context);
+      return write_cps(w, i, meaning);
     case Op::MrsCpsr:
-      return write_mrs(w, i, context);
+      return write_mrs(w, i, meaning);
     case Op::MsrCpsr:
-      return write_msr(w, i, context);
+      return write_msr(w, i, meaning);
     case Op::MrsSpsr:
       if (!may_use(i.rd)) return false;
       w.load(i.rd, Field::SavedPsr);
@@ -342,7 +341,7 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
       w.store(i.rm, Field::SavedPsr);
       return true;
     case Op::StoreMultipleUser:
-      return write_user_bank(w, i, context);
+      return write_user_bank(w, i, meaning);
     case Op::LoadUnprivileged:
     case Op::StoreUnprivileged:
       return write_unprivileged(w, word, i, options);
@@ -354,10 +353,10 @@ void write_coherent(Writer& w, unsigned rt, const Surrounding& context) {
 }  // namespace
 
 StubCode StubCode::of(std::uint32_t word, std::uint32_t site, std::uint32_t address,
-                      const StubOptions& options, const Surrounding& context) {
+                      const StubOptions& options, const Meaning& meaning) {
   StubCode code;
   Writer writer(address);
-  if (!write_stub(writer, word, options, context)) return code;
+  if (!write_stub(writer, word, options, meaning)) return code;
   writer.branch_to(site + 4);
   for (const std::uint32_t each : writer.words()) code.words_[code.count_++] = each;
   code.relies_on_next_ = writer.relies_on_next();

@@ -19,7 +19,7 @@ struct StubOptions {
 inline constexpr unsigned kNoRegister = 16;
 
 // What a word means among those around it.
-struct Surrounding {
+struct Meaning {
   bool threads = false;         // the kernel may keep its current thread in TPIDRURO
   bool leaves_kernel = false;   // MCR TPIDRURO: what the process is to have
   std::uint32_t call = 0;       // LDM ^: the SVC by which the monitor does all of the return
@@ -32,11 +32,19 @@ inline constexpr std::uint32_t kReturnCall = 0xefa60000, kKeepsFirst = 1u << 12;
 
 // Words that mean something by what is around them.
 inline constexpr std::uint32_t kTransferMask = 0xffff0fff;        // without Rt
+inline constexpr std::uint32_t kCleanCode = 0xee070f3b;           // MCR DCCMVAU
+inline constexpr std::uint32_t kInvalidateCode = 0xee070f35;      // MCR ICIMVAU
 [[nodiscard]] constexpr bool writes_thread(std::uint32_t word) {  // MCR TPIDRURO
   return (word & kTransferMask) == 0xee0d0f70;
 }
 [[nodiscard]] constexpr bool cleans_line(std::uint32_t word) {  // MCR DCCMVAC, of any condition
   return (word & kTransferMask & 0x0fffffff) == 0x0e070f3a && word >> 28 != 15;
+}
+[[nodiscard]] constexpr bool maintains_code(std::uint32_t word) {  // MCR DCCMVAU, ICIMVAU
+  return (word & kTransferMask) == kCleanCode || (word & kTransferMask) == kInvalidateCode;
+}
+[[nodiscard]] constexpr bool reads_psr(std::uint32_t word) {  // MRS CPSR
+  return (word & 0x0fff0fff) == 0x010f0000 && word >> 28 != 15;
 }
 [[nodiscard]] constexpr bool makes_unprivileged_access(std::uint32_t word) {  // LDRT and the like
   return (word & 0x0d200000) == 0x04200000 && word >> 28 != 15;
@@ -49,7 +57,7 @@ class StubCode {
   // registers but those that the word writes and the one that is dead are kept. Empty if no stub
   // does what it means.
   [[nodiscard]] static StubCode of(std::uint32_t word, std::uint32_t site, std::uint32_t address,
-                                   const StubOptions& options, const Surrounding& context);
+                                   const StubOptions& options, const Meaning& meaning);
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
   // Whether it uses the register that is dead behind the word.

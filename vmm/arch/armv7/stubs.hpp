@@ -28,27 +28,36 @@ namespace mezzo::armv7 {
 
 class Stubs : public StubRegion {
  public:
-  static constexpr std::uint32_t kPageWords = mem::kPageSize / 4;
-
   // `code`: kCodeBytes of memory, at `machine`. There are no stubs afterwards. Both objects' bits
   // are all zero to begin with.
   void reset(std::span<std::uint32_t> code, HostPhysical machine, const StubOptions& options);
 
   // --- PatchPolicy ---
-  [[nodiscard]] static bool is_candidate(std::uint32_t word) {
-    // MCR and MRC of coprocessor 15, FPEXC, and DCCMVAC of any condition: see StubCode.
-    return (word & 0xffe00f10) == 0xee000f10 || (word & 0xffef0fff) == 0xeee80a10 ||
-           cleans_line(word);
+  // What exits to assembly or by a short way, which would not ask for a stub; and MRS, the one
+  // sensitive word that Linux puts kprobes on, as it puts them on branches.
+  [[nodiscard]] static bool is_at_once(std::uint32_t word) {
+    return reads_psr(word) || writes_thread(word) || cleans_line(word) || maintains_code(word);
   }
-  [[nodiscard]] Choice choose(std::uint32_t word, GuestVirtual at);
+  [[nodiscard]] std::optional<std::uint32_t> branch(std::uint32_t word, GuestVirtual at,
+                                                    const Surroundings& around);
   [[nodiscard]] std::optional<std::uint32_t> original(std::uint32_t word, GuestVirtual at) const;
+  [[nodiscard]] static bool may_have_become(std::uint32_t word, GuestVirtual page) {
+    const std::uint32_t target =
+        target_of(word, page.value());  // at its beginning; or up to a page on
+    return (word & 0x0f000000) == 0x0a000000 &&
+           target - (kBase - mem::kPageSize) < kRegion + mem::kPageSize;
+  }
   [[nodiscard]] bool relies_on_next(std::uint32_t word, GuestVirtual at) const;
   [[nodiscard]] ChangedRange take_written();
 
-  // Before a page is patched for `at`: what its words say together; and when it has been. Words
-  // that are stored one by one stand alone.
-  void look_at(std::span<const std::uint32_t, kPageWords> words, GuestVirtual at);
-  void look_away() { page_address_ = 0; }
+  // Whether a word that exits at an address is to be asked a stub for now: it exits again, and has
+  // not been asked for lately.
+  [[nodiscard]] bool is_due(std::uint32_t word, GuestVirtual at) {
+    constexpr std::uint32_t kExits = 2;
+    Exits& exits = exits_[exits_of(at.value())];
+    if (exits.address != at.value() || exits.word != word) exits = {at.value(), word, 0};
+    return ++exits.count == kExits;
+  }
 
   // --- exits inside a stub ---
   // Makes the frame what it was before the patched word or, where only the branch back is left,
@@ -89,21 +98,35 @@ class Stubs : public StubRegion {
 
     [[nodiscard]] bool is_free() const { return address == 0 && word == 0; }
   };
+  // Of a word without a stub at an address, lately.
+  struct Exits {
+    std::uint32_t address = 0, word = 0, count = 0;
+  };
+  static constexpr std::uint32_t kExitsBits = 9;
   static constexpr std::uint32_t kHashBits = 15;
   static_assert(kSlots < 1u << kHashBits);
 
   [[nodiscard]] static std::uint32_t hash_of(std::uint32_t at) {
     return (at >> 2) * 0x9e3779b1u >> (32 - kHashBits);
   }
-  [[nodiscard]] static std::uint32_t branch(std::uint32_t word, std::uint32_t slot,
-                                            std::uint32_t at);
+  [[nodiscard]] static std::uint32_t exits_of(std::uint32_t at) {
+    return (at >> 2) * 0x9e3779b1u >> (32 - kExitsBits);
+  }
+  // Where B at an address leads.
+  [[nodiscard]] static std::uint32_t target_of(std::uint32_t word, std::uint32_t at) {
+    const std::uint32_t distance = (word & 0xffffff) << 8;  // and its sign is where it should be
+    return at + 8 + static_cast<std::uint32_t>(static_cast<std::int32_t>(distance) >> 6);
+  }
+  [[nodiscard]] static std::uint32_t branch_to(std::uint32_t slot, std::uint32_t word,
+                                               std::uint32_t at);
   [[nodiscard]] static std::uint32_t kept_registers(std::uint32_t word);
   [[nodiscard]] std::optional<std::uint32_t> slot_of_branch(std::uint32_t word,
                                                             GuestVirtual at) const;
-  [[nodiscard]] Surrounding look_around(std::uint32_t word, std::uint32_t at);
-  [[nodiscard]] bool is_table_flush(std::uint32_t word, std::uint32_t index) const;
-  [[nodiscard]] bool is_copied(std::uint32_t page) const;
-  [[nodiscard]] std::optional<std::uint32_t> slot_for(std::uint32_t word, std::uint32_t at);
+  [[nodiscard]] Meaning meaning_of(std::uint32_t word, const Surroundings& around) const;
+  [[nodiscard]] static bool is_copied(const Surroundings& around);
+  [[nodiscard]] bool is_table_flush(std::uint32_t word, const Surroundings& around) const;
+  [[nodiscard]] std::optional<std::uint32_t> slot_for(std::uint32_t word, std::uint32_t at,
+                                                      const Surroundings& around);
   [[nodiscard]] std::span<std::uint32_t> code_at(std::uint32_t slot) const {
     return code_.subspan(slot * kSlotWords);
   }
@@ -118,15 +141,10 @@ class Stubs : public StubRegion {
   std::uint32_t used_ = 0;
   std::uint32_t refused_ = 0, patience_ = 1;
   ChangedRange written_;
-  // The page that is looked at; 0: none.
-  std::uint32_t page_address_ = 0;
-  std::array<std::uint32_t, kPageWords> page_{};
-  // Pages whose words the guest copies to another address: the last ones.
-  std::array<std::uint32_t, 8> copied_{};
-  std::uint32_t copied_count_ = 0;
   std::array<Site, kSlots> sites_{};
   std::array<std::uint16_t, 1u << kHashBits> hash_{};  // slot + 1
   std::array<std::uint32_t, kSlots / 32> relies_{};    // StubCode::relies_on_next(), a bit a slot
+  std::array<Exits, 1u << kExitsBits> exits_{};
   static_assert(kFarthestUse <= Surroundings::kReach);
 };
 
@@ -139,26 +157,18 @@ bool make_room(Stubs& stubs, Patched& patched) {
   return stubs.release(pages);
 }
 
-// Patches `page`, whose words are `words`, to be run at `address`, and unpatches others if their
-// room is needed. Calls `forget(page)` for each whose words are others now. False if its words do
-// not fit the dictionary.
+// Patches `page` to be run at `address`, and unpatches others if their room is needed. Calls
+// `forget(page)` for each whose words are others now. False if its words do not fit the dictionary.
 template <class Patched, class Forget>
-[[nodiscard]] bool patch_with_room(Stubs& stubs, Patched& patched,
-                                   std::span<const std::uint32_t, Stubs::kPageWords> words,
-                                   HostPhysical page, GuestVirtual address, Forget forget) {
-  // Once: what is free then may be too scattered for this page, and would be again.
-  bool made_room = false;
+[[nodiscard]] bool patch_with_room(Stubs& stubs, Patched& patched, HostPhysical page,
+                                   GuestVirtual address, Forget forget) {
+  (void)make_room(stubs, patched);
+  if (patched.unpatch_page(page)) forget(page);
   for (;;) {
-    if (patched.unpatch_page(page)) forget(page);
-    stubs.look_at(words, address);
-    const PatchResult result = patched.patch_page(page, address);
-    stubs.look_away();
-    switch (result) {
+    switch (patched.patch_page(page, address)) {
       case PatchResult::Patched:
         forget(page);
-        if (made_room || !make_room(stubs, patched)) return true;
-        made_room = true;
-        break;  // this page, at least, gets what it has been refused
+        return true;
       case PatchResult::NoRoom: {
         const HostPhysical victim = patched.victim(page);
         (void)patched.unpatch_page(victim);
@@ -169,6 +179,15 @@ template <class Patched, class Forget>
         return false;
     }
   }
+}
+
+// Puts a stub's branch in the place of `word` at `at`, which the guest's kernel has run into at
+// `address`: whether there is one now.
+template <class Patched>
+[[nodiscard]] bool put_branch_with_room(Stubs& stubs, Patched& patched, HostPhysical at,
+                                        GuestVirtual address) {
+  if (patched.put_branch(at, address)) return true;
+  return make_room(stubs, patched) && patched.put_branch(at, address);
 }
 
 }  // namespace mezzo::armv7

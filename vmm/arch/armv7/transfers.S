@@ -1,7 +1,6 @@
-// What a guest's kernel does often and what takes no decision, in assembly: writes of TPIDRURO and CONTEXTIDR,
-// maintenance of caches as a whole, single loads and stores with the rights of a process. Each is what control.hpp or
-// transfer.hpp does. Whatever is out of the ordinary goes to C++: the frame is complete before anything is decided, so
-// every step back is safe.
+// What a guest's kernel does often and what takes no decision, in assembly: writes of TPIDRURO and CONTEXTIDR, and
+// maintenance of caches as a whole. Each is what control.hpp does. Whatever is out of the ordinary goes to C++: the frame
+// is complete before anything is decided, so every step back is safe.
 #include "arch/armv7/layout.h"
 
     .syntax unified
@@ -100,79 +99,6 @@ write_context:
     count MEZZO_EXIT_TRANSLATION
     ldmia sp, {r0-r7}
     movs pc, lr
-
-    /* From enter_supervisor_call, with the frame complete, nothing blocked and SPSR in r1: a word of the kernel's that has
-       been replaced. LDRT, STRT, LDRBT or STRBT with an immediate? r0 is the SVC, r2 the original word. */
-    .globl replaced_word, unprivileged_word, access_aborted
-    .globl unprivileged_load, unprivileged_store, unprivileged_load_byte, unprivileged_store_byte
-replaced_word:
-    sub r4, lr, #4
-unprivileged_word:
-    ldrt r0, [r4]
-    bic r3, r0, #0xf0000000
-    ldr r5, =MEZZO_FIRST_NUMBER_CALL
-    sub r5, r3, r5
-    cmp r5, #MEZZO_DICTIONARY_CAPACITY
-    bhs slow_call
-    ldr r4, [sp, #MEZZO_FAST_WORDS]
-    ldr r2, [r4, r5, lsl #2]
-    eor r3, r0, r2                      /* the same condition, which has passed */
-    cmp r3, #0x10000000
-    bhs slow_call
-    and r4, r2, #0x0f200000
-    cmp r4, #0x04200000
-    bne slow_call
-    /* r3: Rn, r4: Rt, r5: address, r6: value. Neither is PC, and the guest is little-endian, in ARM code. */
-    ubfx r3, r2, #16, #4
-    ubfx r4, r2, #12, #4
-    cmp r3, #15
-    cmpne r4, #15
-    beq slow_call
-    tst r1, #0x220
-    bne slow_call
-    ldr r5, [sp, r3, lsl #2]
-    ldr r6, [sp, r4, lsl #2]
-    ldr r7, [sp, #MEZZO_FAST_USER_ACCESS]
-    mcr p15, 0, r7, c3, c0, 0
-    isb
-    tst r2, #(1 << 22)
-    bne 2f
-    tst r2, #(1 << 20)
-    bne 1f
-unprivileged_store:
-    strt r6, [r5]
-    b access_done
-1:
-unprivileged_load:
-    ldrt r6, [r5]
-    b access_done
-2:  tst r2, #(1 << 20)
-    bne 3f
-unprivileged_store_byte:
-    strbt r6, [r5]
-    b access_done
-3:
-unprivileged_load_byte:
-    ldrbt r6, [r5]
-access_done:
-    ldr r7, [sp, #MEZZO_FAST_KERNEL_ACCESS]
-    mcr p15, 0, r7, c3, c0, 0
-    tst r2, #(1 << 23)                  /* post-indexed: up or down */
-    ubfx r2, r2, #0, #12
-    rsbeq r2, r2, #0
-    add r5, r5, r2
-    str r5, [sp, r3, lsl #2]
-    str r6, [sp, r4, lsl #2]
-    count MEZZO_EXIT_UNPRIVILEGED
-    clrex
-    ldmia sp, {r0-lr}^
-    nop
-    movs pc, lr
-access_aborted:
-    ldr r7, [sp, #MEZZO_FAST_KERNEL_ACCESS]
-    mcr p15, 0, r7, c3, c0, 0
-    isb
-    b slow_call
 
     .ltorg
     .section .note.GNU-stack, "", %progbits

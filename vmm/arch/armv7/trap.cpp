@@ -60,6 +60,16 @@ Verdict emulate_word(Exit& exit, std::uint32_t word) {
   return verdict;
 }
 
+// A word of the kernel's that exits: whether a stub does from now on what it means. Most words of a
+// page are executed never or once, so that few are worth one.
+bool gets_stub(Exit& exit, std::uint32_t word) {
+  const GuestVirtual at{exit.frame.pc};
+  if (!exit.cpu.stubs.is_due(word, at) || !exit.processor.put_stub(at)) return false;
+  exit.cause = Armv7Exit::PatchPage;
+  exit.value = word;
+  return true;
+}
+
 // SVC of a process: a call of its kernel, unless it runs words that have been replaced for the
 // kernel.
 Verdict answer_process(Exit& exit) {
@@ -80,7 +90,7 @@ Verdict answer_call(Exit& exit) {
   if (!word) return Verdict::resume();
   const auto original = exit.cpu.patches.dictionary().original(*word);
   if (!original) return raise(Exception::SupervisorCall);
-  return emulate_word(exit, *original);
+  return gets_stub(exit, *original) ? Verdict::resume() : emulate_word(exit, *original);
 }
 
 Verdict answer_undefined(Exit& exit) {
@@ -91,6 +101,7 @@ Verdict answer_undefined(Exit& exit) {
   if (is_thumb(exit.frame)) return unsupported(Unsupported::ThumbKernel, exit.frame.pc);
   const auto word = exit.processor.instruction_at(exit.frame.pc);
   if (!word) return Verdict::resume();
+  if (!exit.cpu.vcpu.is_user() && gets_stub(exit, *word)) return Verdict::resume();
   const Verdict verdict = emulate_word(exit, *word);
   if (verdict.kind == Kind::Inject) exit.cause = Armv7Exit::UndefinedInstruction;
   return verdict;
@@ -144,7 +155,7 @@ Verdict settle_access(Exit& exit, GuestVirtual at, Access access, Privilege priv
     switch (result.outcome) {
       case Outcome::Filled:
         note_execution(exit.cpu, result.physical, access, privilege);
-        share_users_slots(exit.cpu);
+        share_last_users_slot(exit.cpu);
         if (exit.cause != Armv7Exit::PatchPage) exit.cause = Armv7Exit::ShadowFill;
         return Verdict::resume();
       case Outcome::GuestFault:

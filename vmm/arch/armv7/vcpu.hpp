@@ -30,7 +30,7 @@ struct SharedState {
   std::uint32_t ttbr0 = 0;
   std::uint32_t ttbr1 = 0, fpexc = 0;    // copies to be read
   std::uint32_t doorbell = 0;            // an address that may be read, or not: see stubs.hpp
-  std::uint32_t users_slots = 0;         // below this MiB everything has the rights of processes
+  std::uint32_t last_users_slot = ~0u;   // up to this MiB everything has the rights of processes
   std::array<std::uint32_t, 2> saved{};  // registers that a stub borrows
 };
 static_assert(std::is_trivially_copyable_v<SharedState> && sizeof(SharedState) == 92);
