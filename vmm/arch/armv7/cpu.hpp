@@ -76,6 +76,7 @@ struct alignas(16384) Cpu : CpuHead {
   bool lazy_domains;       // plan::UserAccess::Lazy
   bool slow_vectors;       // plan::kFastVectors is left out
   bool slow_fills;         // plan::kFastPrefill is left out
+  bool slow_flushes;       // plan::kFastTableFlush is left out
 
   Missed missed;  // while FastPath::kMissed is set
 

@@ -115,6 +115,7 @@ void prepare_fast_path(Cpu& cpu, const Partition& partition) {
   }
   cpu.slow_vectors = (row.slow_paths & plan::kFastVectors) != 0;
   cpu.slow_fills = (row.slow_paths & plan::kFastPrefill) != 0;
+  cpu.slow_flushes = (row.slow_paths & plan::kFastTableFlush) != 0;
   cpu.vector_stubs.forget();
   cpu.fast.blocked = on ? FastPath::kStale : FastPath::kOff;
 }

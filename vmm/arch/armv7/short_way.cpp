@@ -136,7 +136,9 @@ bool answer_maintenance(Cpu& cpu, Frame& frame) {
   const std::uint32_t behind = frame.pc;
   frame.pc -= kWord;
   Context<Processor> context{processor, cpu.vcpu, frame};
-  if (!shape || !run_one(context, *shape)) {
+  const bool is_done =
+      shape && (run_one(context, *shape) || (!cpu.slow_flushes && skip_table(context, *shape)));
+  if (!is_done) {
     const auto loop = shape ? begin(context, *shape) : std::nullopt;
     const Verdict verdict = loop ? run(context, decoded.instruction, *loop)
                                  : emulate(context, decoded.instruction, decoded.control);
