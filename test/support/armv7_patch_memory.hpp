@@ -111,7 +111,7 @@ class StubPolicy {
   [[nodiscard]] static bool may_have_become(std::uint32_t word, mem::GuestVirtual) {
     return (word & 0xff000000) == 0xea000000;
   }
-  [[nodiscard]] static bool relies_on_next(std::uint32_t, mem::GuestVirtual) { return false; }
+  [[nodiscard]] static bool relies_on_others(std::uint32_t, mem::GuestVirtual) { return false; }
   [[nodiscard]] armv7::ChangedRange take_written() { return std::exchange(written, {}); }
 
   static constexpr std::uint32_t kCode = 0x70000000;  // where stubs would be

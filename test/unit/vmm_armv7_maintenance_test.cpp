@@ -191,6 +191,8 @@ TEST_F(Armv7MaintenanceLoop, IsRememberedByItsWords) {
                                    {kClean, kAddRegister, kDifferent, kBranchHigher},
                                    {kClean, kAddPage, kSubtract, kBranchHigher},
                                    {kFlush, 0xe2800000, kCompare, kLoop},
+                                   {kFlush, kAddPage, 0xe1500000 /* with itself */, kLoop},
+                                   {kFlush, 0xe0800000 /* doubled */, kCompare, kLoop},
                                    {kFlush, 0xe2811a01, kCompare, kLoop}};
   for (int round = 0; round < 2; ++round) {
     for (const LoopWords& each : kLoops) {

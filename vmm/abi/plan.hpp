@@ -113,7 +113,7 @@ enum FastPath : std::uint32_t {
   kFastTableFlush = 32,   // cleaning an entry of the guest's translation tables is left out
   kFastVectors = 64,      // the first steps of the guest's exception handlers are done at once
   kFastInterrupts = 128,  // delivery of an interrupt by assembly
-  kFastTransfers = 256,   // frequent coprocessor writes and LDRT, STRT in assembly
+  kFastTransfers = 256,   // frequent coprocessor writes in assembly, LDRT and STRT by a stub
 };
 
 // Where an ARMv7 board has what the monitor itself needs; a PC's monitor finds it by itself.

@@ -103,7 +103,7 @@ enum class Armv7Exit : std::uint32_t {
   UndefinedInstruction,  // delivered to the guest's kernel
   ShadowFill,            // a miss of the shadow tables
   GuestAbort,            // the guest's own abort, delivered
-  PatchPage,             // first execution of a page by the guest's kernel
+  PatchPage,             // first execution of a page by the guest's kernel, or a word gets a stub
   PatchedStore,          // a store to such a page
   DeviceAccess,          // an emulated device
   Interrupt,             // delivered to the guest

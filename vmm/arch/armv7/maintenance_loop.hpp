@@ -84,7 +84,7 @@ struct MaintenanceLoop {
   if ((add & 0xfffff000) == (0xe2800000 | same)) {
     shape.step = std::rotr(add & 0xff, static_cast<int>(add >> 7 & 30));
     if (shape.step == 0) return std::nullopt;
-  } else if ((add & 0xfffffff0) == (0xe0800000 | same) && operand < 13) {
+  } else if ((add & 0xfffffff0) == (0xe0800000 | same) && operand < 13 && operand != i.rt) {
     shape.step_register = operand;
   } else {
     return std::nullopt;
@@ -98,7 +98,9 @@ struct MaintenanceLoop {
   } else {
     shape.end = compare & 15;
     const bool sound = (compare & 0xfffffff0) == (0xe1500000 | std::uint32_t{i.rt} << 16);
-    if (branch != kBranchLower || !sound || shape.end >= 13) return std::nullopt;
+    if (branch != kBranchLower || !sound || shape.end >= 13 || shape.end == i.rt) {
+      return std::nullopt;
+    }
   }
   return shape;
 }

@@ -88,9 +88,9 @@ concept PatchPolicy =
       { p.original(word, address) } -> std::same_as<std::optional<std::uint32_t>>;
       // Whether a word may have become one somewhere on the page at this address: most have not.
       { p.may_have_become(word, address) } -> std::same_as<bool>;
-      // Whether what this branch at this address leads to relies on the words behind it, up to
-      // Surroundings::kReach: it is to be chosen anew when one of them changes.
-      { p.relies_on_next(word, address) } -> std::same_as<bool>;
+      // Whether what this branch at this address leads to relies on the words around it, which are
+      // Surroundings: it is to be chosen anew when one of them changes.
+      { p.relies_on_others(word, address) } -> std::same_as<bool>;
       // The code that branches lead to and that has been written since the last call.
       { p.take_written() } -> std::same_as<ChangedRange>;
     };
@@ -106,7 +106,9 @@ struct TrapAll {
     return std::nullopt;
   }
   [[nodiscard]] static constexpr bool may_have_become(std::uint32_t, GuestVirtual) { return false; }
-  [[nodiscard]] static constexpr bool relies_on_next(std::uint32_t, GuestVirtual) { return false; }
+  [[nodiscard]] static constexpr bool relies_on_others(std::uint32_t, GuestVirtual) {
+    return false;
+  }
   [[nodiscard]] static constexpr ChangedRange take_written() { return {}; }
 };
 
@@ -263,10 +265,10 @@ class PatchedPages {
   [[nodiscard]] const PatchCounters& counters() const { return counters_; }
 
  private:
-  struct Page {
-    std::uint32_t key = 0;
-    std::uint32_t address = 0;  // guest-virtual
-    std::uint16_t stores = 0;   // 0xffff: or more
+  struct Page {  // without initializers, so that many are cleared as bytes
+    std::uint32_t key;
+    std::uint32_t address;  // guest-virtual
+    std::uint16_t stores;   // 0xffff: or more
 
     [[nodiscard]] HostPhysical machine() const { return HostPhysical{key & ~(mem::kPageSize - 1)}; }
   };
@@ -431,17 +433,17 @@ class PatchedPages {
     if (!put(page, at, word, changed)) return false;
     // Ambiguous words around it may be judged otherwise now, and stubs may have relied on it.
     const auto offset = static_cast<std::uint32_t>(at.offset_in(mem::kPageSize));
-    constexpr std::uint32_t kReach = 4 * Surroundings::kReach;
-    const std::uint32_t first = offset < kReach ? 0 : offset - kReach;
+    constexpr std::uint32_t kReach = 4 * Surroundings::kReach, kAhead = 4 * Surroundings::kAhead;
+    const std::uint32_t first = offset < kAhead ? 0 : offset - kAhead;
     const std::uint32_t last = std::min(offset + kReach, mem::kPageSize - 4);
     for (std::uint32_t next = first; next <= last; next += 4) {
       const HostPhysical neighbour = page.machine() + next;
       const std::uint32_t present = memory_->read(neighbour);
       if (may_be_replaced(present) == 0 && !is_of_interest(present)) continue;
       const std::uint32_t original = original_of(page, neighbour, present);
-      const bool relies =
-          next < offset && policy_->relies_on_next(present, address_of(page, neighbour));
-      const bool stays = !relies && sensitivity(original) != Sensitivity::Ambiguous;
+      const bool relies = policy_->relies_on_others(present, address_of(page, neighbour));
+      const bool is_near = next + kReach >= offset;
+      const bool stays = !relies && !(is_near && sensitivity(original) == Sensitivity::Ambiguous);
       if (next == offset || stays) continue;
       if (!put(page, neighbour, original, changed)) return false;
     }

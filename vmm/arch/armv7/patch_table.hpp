@@ -43,7 +43,8 @@ class PatchTable {
   [[nodiscard]] Entry* insert(std::uint32_t key) {
     for (Entry& entry : set_of(key)) {
       if (entry.key != 0) continue;
-      entry = {.key = key};
+      entry = {};
+      entry.key = key;
       return &entry;
     }
     return nullptr;

@@ -359,7 +359,8 @@ StubCode StubCode::of(std::uint32_t word, std::uint32_t site, std::uint32_t addr
   if (!write_stub(writer, word, options, meaning)) return code;
   writer.branch_to(site + 4);
   for (const std::uint32_t each : writer.words()) code.words_[code.count_++] = each;
-  code.relies_on_next_ = writer.relies_on_next();
+  code.relies_on_others_ =
+      writer.relies_on_next() || meaning.leaves_kernel || meaning.cleans_table || meaning.call != 0;
   return code;
 }
 

@@ -60,8 +60,8 @@ class StubCode {
                                    const StubOptions& options, const Meaning& meaning);
 
   [[nodiscard]] bool empty() const { return count_ == 0; }
-  // Whether it uses the register that is dead behind the word.
-  [[nodiscard]] bool relies_on_next() const { return relies_on_next_; }
+  // Whether it does what the word means among those around it, and only there.
+  [[nodiscard]] bool relies_on_others() const { return relies_on_others_; }
   [[nodiscard]] std::span<const std::uint32_t> words() const {
     return std::span(words_).first(count_);
   }
@@ -72,7 +72,7 @@ class StubCode {
  private:
   std::array<std::uint32_t, StubRegion::kLongest> words_{};
   std::uint32_t count_ = 0;
-  bool relies_on_next_ = false;
+  bool relies_on_others_ = false;
 };
 
 // Registers that the stub with this `code` at `address` borrows, in the order of

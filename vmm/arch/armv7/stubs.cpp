@@ -53,7 +53,7 @@ std::optional<std::uint32_t> Stubs::original(std::uint32_t word, GuestVirtual at
   return sites_[*slot].word;
 }
 
-bool Stubs::relies_on_next(std::uint32_t word, GuestVirtual at) const {
+bool Stubs::relies_on_others(std::uint32_t word, GuestVirtual at) const {
   const auto slot = slot_of_branch(word, at);
   return slot && (relies_[*slot / 32] >> *slot % 32 & 1) != 0;
 }
@@ -64,6 +64,31 @@ ChangedRange Stubs::take_written() {
   return written;
 }
 
+// Of those that have the same place the first one keeps it until it is due, unless it does not exit
+// any more.
+bool Stubs::is_due(std::uint32_t word, GuestVirtual at) {
+  constexpr std::uint32_t kExits = 2, kPatience = 16;
+  Exits& exits = exits_[exits_of(at.value())];
+  if (exits.address != at.value() || exits.word != word) {
+    const bool keeps = exits.count != 0 && exits.count < kExits;
+    if (keeps && ++exits.passed_over < kPatience) return false;
+    exits = {.address = at.value(), .word = word};
+    // Of a page that has been patched anew, or a word whose surroundings have changed.
+    if (find(word, at.value(), [](std::uint32_t) { return true; })) exits.count = kExits - 1;
+  }
+  return ++exits.count == kExits;
+}
+
+template <class IsLike>
+std::optional<std::uint32_t> Stubs::find(std::uint32_t word, std::uint32_t at,
+                                         IsLike is_like) const {
+  for (std::uint32_t n = hash_of(at); hash_[n] != 0; n = (n + 1) % hash_.size()) {
+    const std::uint32_t slot = hash_[n] - 1u;
+    if (sites_[slot].address == at && sites_[slot].word == word && is_like(slot)) return slot;
+  }
+  return std::nullopt;
+}
+
 // The stub of a word at an address, made if there is none yet; nothing if there can be none.
 std::optional<std::uint32_t> Stubs::slot_for(std::uint32_t word, std::uint32_t at,
                                              const Surroundings& around) {
@@ -72,13 +97,12 @@ std::optional<std::uint32_t> Stubs::slot_for(std::uint32_t word, std::uint32_t a
   const std::uint32_t here = is_good(next_) ? next_ : 0;
   const StubCode draft = StubCode::of(word, at, address_of(here), options_, meaning);
   if (draft.empty()) return std::nullopt;
-  for (std::uint32_t n = hash_of(at); hash_[n] != 0; n = (n + 1) % hash_.size()) {
-    const std::uint32_t slot = hash_[n] - 1u;
-    if (sites_[slot].address != at || sites_[slot].word != word) continue;
-    // The same word may have stood elsewhere among others.
+  // The same word may have stood there among others.
+  const auto known = find(word, at, [&](std::uint32_t slot) {
     const StubCode wanted = StubCode::of(word, at, address_of(slot), options_, meaning);
-    if (std::ranges::equal(wanted.words(), code_at(slot).first(wanted.words().size()))) return slot;
-  }
+    return std::ranges::equal(wanted.words(), code_at(slot).first(wanted.words().size()));
+  });
+  if (known) return known;
   const auto slot = free_run(draft.slots());
   if (!slot) {
     ++refused_;
@@ -110,7 +134,8 @@ void Stubs::put(std::uint32_t slot, const StubCode& stub, std::uint32_t word, st
   sites_[slot] = {at, word};
   for (std::uint32_t n = 1; n < stub.slots(); ++n) sites_[slot + n] = {0, n};
   const std::uint32_t bit = 1u << slot % 32;
-  relies_[slot / 32] = stub.relies_on_next() ? relies_[slot / 32] | bit : relies_[slot / 32] & ~bit;
+  relies_[slot / 32] =
+      stub.relies_on_others() ? relies_[slot / 32] | bit : relies_[slot / 32] & ~bit;
   used_ += stub.slots();
   next_ = slot + stub.slots();
 }

@@ -47,17 +47,12 @@ class Stubs : public StubRegion {
     return (word & 0x0f000000) == 0x0a000000 &&
            target - (kBase - mem::kPageSize) < kRegion + mem::kPageSize;
   }
-  [[nodiscard]] bool relies_on_next(std::uint32_t word, GuestVirtual at) const;
+  [[nodiscard]] bool relies_on_others(std::uint32_t word, GuestVirtual at) const;
   [[nodiscard]] ChangedRange take_written();
 
-  // Whether a word that exits at an address is to be asked a stub for now: it exits again, and has
-  // not been asked for lately.
-  [[nodiscard]] bool is_due(std::uint32_t word, GuestVirtual at) {
-    constexpr std::uint32_t kExits = 2;
-    Exits& exits = exits_[exits_of(at.value())];
-    if (exits.address != at.value() || exits.word != word) exits = {at.value(), word, 0};
-    return ++exits.count == kExits;
-  }
+  // Whether a word that exits at an address is to be asked a stub for now: it exits again, or has
+  // had one; and it has not been asked for in vain lately.
+  [[nodiscard]] bool is_due(std::uint32_t word, GuestVirtual at);
 
   // --- exits inside a stub ---
   // Makes the frame what it was before the patched word or, where only the branch back is left,
@@ -92,15 +87,17 @@ class Stubs : public StubRegion {
   [[nodiscard]] std::uint32_t used() const { return used_; }
 
  private:
-  struct Site {
-    std::uint32_t address = 0;  // of the patched word; 0: a slot inside a stub, or a free one
-    std::uint32_t word = 0;     // original; inside a stub: how many slots back it begins
+  struct Site {             // without initializers, so that many are cleared as bytes
+    std::uint32_t address;  // of the patched word; 0: a slot inside a stub, or a free one
+    std::uint32_t word;     // original; inside a stub: how many slots back it begins
 
     [[nodiscard]] bool is_free() const { return address == 0 && word == 0; }
   };
   // Of a word without a stub at an address, lately.
   struct Exits {
-    std::uint32_t address = 0, word = 0, count = 0;
+    std::uint32_t address = 0, word = 0;
+    std::uint32_t count = 0;
+    std::uint32_t passed_over = 0;  // how often another one would have had its place
   };
   static constexpr std::uint32_t kExitsBits = 9;
   static constexpr std::uint32_t kHashBits = 15;
@@ -122,6 +119,10 @@ class Stubs : public StubRegion {
   [[nodiscard]] static std::uint32_t kept_registers(std::uint32_t word);
   [[nodiscard]] std::optional<std::uint32_t> slot_of_branch(std::uint32_t word,
                                                             GuestVirtual at) const;
+  // The stub of a word at an address that is_like(slot), if there is one.
+  template <class IsLike>
+  [[nodiscard]] std::optional<std::uint32_t> find(std::uint32_t word, std::uint32_t at,
+                                                  IsLike is_like) const;
   [[nodiscard]] Meaning meaning_of(std::uint32_t word, const Surroundings& around) const;
   [[nodiscard]] static bool is_copied(const Surroundings& around);
   [[nodiscard]] bool is_table_flush(std::uint32_t word, const Surroundings& around) const;
@@ -143,7 +144,7 @@ class Stubs : public StubRegion {
   ChangedRange written_;
   std::array<Site, kSlots> sites_{};
   std::array<std::uint16_t, 1u << kHashBits> hash_{};  // slot + 1
-  std::array<std::uint32_t, kSlots / 32> relies_{};    // StubCode::relies_on_next(), a bit a slot
+  std::array<std::uint32_t, kSlots / 32> relies_{};    // StubCode::relies_on_others(), a bit a slot
   std::array<Exits, 1u << kExitsBits> exits_{};
   static_assert(kFarthestUse <= Surroundings::kReach);
 };
