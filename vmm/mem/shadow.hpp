@@ -478,7 +478,8 @@ class Shadow {
   // Calls `visit(directory)` for those that have a slot of their own which a context of the guest
   // sees, or any context. What is global and not shared is each context's own.
   template <class Visit>
-  [[gnu::always_inline]] void for_each_owner(std::uint32_t slot, std::optional<std::uint32_t> context, Visit visit) {
+  [[gnu::always_inline]] void for_each_owner(std::uint32_t slot,
+                                             std::optional<std::uint32_t> context, Visit visit) {
     if (tables_.is_monitors(slot)) return;
     const bool all = !context || is_mixed(slot);
     const std::uint32_t only = all ? 0 : tables_.group_of(*context);
