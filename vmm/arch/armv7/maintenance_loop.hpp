@@ -23,6 +23,7 @@ struct LoopShape {
   std::uint32_t step = 0;                       // or #n
 };
 using LoopWords = std::array<std::uint32_t, 4>;
+inline constexpr std::uint32_t kLoopBytes = sizeof(LoopWords);
 
 // What it is about to do.
 struct MaintenanceLoop {
@@ -173,10 +174,10 @@ template <Machine M>
 // What a loop leaves behind when its address has come to `at`.
 template <Machine M>
 void leave_loop(Context<M>& c, std::uint8_t address, std::uint32_t at, std::uint32_t flags) {
-  constexpr std::uint32_t kConditionFlags = 0xf0000000, kLength = 16;
+  constexpr std::uint32_t kConditionFlags = 0xf0000000;
   c.frame.r[address] = at;
   c.frame.cpsr = (c.frame.cpsr & ~kConditionFlags) | flags;
-  c.frame.pc += kLength;
+  c.frame.pc += kLoopBytes;
 }
 
 // Most loops are of one page, for the TLB: runs it if it is such a one, and says whether.
@@ -198,11 +199,11 @@ template <Machine M>
 // walked by the monitor, through the same cache.
 template <Machine M>
 [[nodiscard]] bool skip_table(Context<M>& c, const LoopShape& shape) {
-  constexpr std::uint32_t kBarrier = 0xf57ff04a, kLength = 16;
+  constexpr std::uint32_t kBarrier = 0xf57ff04a;
   const bool cleans = shape.row->behaviour == Behaviour::Cache &&
                       static_cast<CacheOperation>(shape.row->what) == CacheOperation::CleanDataAt;
   if (!shape.counts_down || !cleans) return false;
-  const auto behind = c.machine.instruction_at(c.frame.pc + kLength);
+  const auto behind = c.machine.instruction_at(c.frame.pc + kLoopBytes);
   if (!behind || *behind != kBarrier) return false;
   const auto loop = begin(c, shape);
   if (!loop) return false;

@@ -79,8 +79,8 @@ struct Surroundings {
 template <class P>
 concept PatchPolicy =
     requires(P p, std::uint32_t word, GuestVirtual address, const Surroundings& around) {
-      // Whether a word's branch takes its place as soon as its page is patched. Asked about what is
-      // sensitive, MCR and MRC, and about what shares bits 27:20 with these.
+      // Whether a word's branch takes its place as soon as its page is patched. Asked about what
+      // is_of_interest(): sensitive words and MCR, but not MRC.
       { p.is_at_once(word) } -> std::same_as<bool>;
       // The whole instruction, for this address; nothing if the word is to stay what it is.
       { p.branch(word, address, around) } -> std::same_as<std::optional<std::uint32_t>>;
