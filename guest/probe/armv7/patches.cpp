@@ -126,6 +126,43 @@ void middle_of_sequences() {
   check("stubbed-code", kSupervisor.name, run_code(), returns());
 }
 
+// A loop that cleans a translation table, of which the monitor does nothing but what it leaves
+// behind: of any size and step, where nothing is mapped, over the monitor's window, around the end
+// of the address space.
+void table_loops() {
+  constexpr u32 kLoop[] = {0xee070f3a,   // mcr DCCMVAC, r0
+                           0xe0800002,   // add r0, r0, r2
+                           0xe0511002,   // subs r1, r1, r2
+                           0x8afffffb,   // bhi
+                           0xf57ff04a,   // dsb ishst
+                           0xe12fff1e};  // bx lr
+  u32 n = 0;
+  for (const u32 word : kLoop) page.words[n++] = word;
+  guest::make_executable(address_of(page.words), n * 4);
+  constexpr u32 kMapped = guest::kRam + 40 * guest::kMiB;
+  static u32 size, step;
+  for (const u32 at : {kMapped, kWindow, kStubs, 0x00700000u, 0xffffff00u}) {
+    for (const u32 each : {1u, 32u, 48u, 0x80000000u, 0xffffffffu}) {
+      for (const u32 bytes : {0u, 1u, 64u, 4096u}) {
+        size = bytes;
+        step = each;
+        const auto clean = [](u32 from) {
+          register u32 address asm("r0") = from;
+          register u32 rest asm("r1") = size;
+          register u32 by asm("r2") = step;
+          asm volatile("push {r4-r11, lr}\n\tblx %3\n\tpop {r4-r11, lr}"
+                       : "+r"(address), "+r"(rest)
+                       : "r"(by), "r"(code())
+                       : "r3", "r12", "memory", "cc");
+        };
+        kernel("table-loop", clean, survives(), at);
+      }
+    }
+  }
+  write_code();
+  check("stubbed-code", kSupervisor.name, run_code(), returns());
+}
+
 // A kernel's accesses with the rights of a process: to a process's memory, to its own, and, as if
 // all of that were a process's, to the monitor's. The entry behind a page has been made by the
 // kernel's own access.
@@ -327,6 +364,7 @@ void probe_patches() {
   region();
   middle_of_stubs();
   middle_of_sequences();
+  table_loops();
   unprivileged_accesses();
   shared_page();
   own_mapping_of_region();
