@@ -294,7 +294,8 @@ void tables_read_only() {
   tables.words[0] = small_page(kData, kEveryone);
   first_table[kPlace / kMiB] = table(address_of(tables.words));
   first_table[kAlias / kMiB] = section(guest::kRam, kEveryone);
-  first_table[guest::kRam / kMiB] = table(address_of(own));
+  tables_written();
+  first_table[guest::kRam / kMiB] = table(address_of(own));  // from here on
   tables_written();
   both("tables-read-only", read_there, value(1), kPlace);
   both("tables-read-only", write_there, aborts(kPermission2), address_of(first_table));
