@@ -393,12 +393,16 @@ class ShadowTables {
     for (std::uint32_t table = first; table != Pool::kNone; table = pool_.next(table)) {
       publish(directory, pool_.slot_of(table), 0);
     }
-    if (!has_blocks(directory)) return first != Pool::kNone;
-    for (std::uint32_t slot = 0; slot < Format::kSlots; ++slot) {
-      if (is_monitors(slot) || owner(directory, slot) != directory) continue;
-      if (entry(directory, slot) != 0) publish(directory, slot, 0);
+    std::uint32_t blocks = blocks_[directory];
+    const bool any = first != Pool::kNone || blocks != 0;
+    for (std::uint32_t slot = 0; blocks != 0 && slot < Format::kSlots; ++slot) {
+      const Entry old = entry(directory, slot);
+      if (old == 0 || Format::is_table(old) || is_monitors(slot)) continue;
+      if (owner(directory, slot) != directory) continue;
+      publish(directory, slot, 0);
+      --blocks;
     }
-    return true;
+    return any;
   }
   void release_all(unsigned directory) {
     while (pool_.first(directory) != Pool::kNone) pool_.release(pool_.first(directory));
