@@ -1,6 +1,7 @@
 // The monitor's stubs, which a guest's kernel branches to where its own words were, and the page of
 // state that it shares with them. A guest that does not use them as it is meant to hurts nobody
 // else.
+#include <cstddef>
 #include <initializer_list>
 
 #include "armv7/tables.hpp"
@@ -10,8 +11,12 @@ namespace probe {
 namespace {
 
 constexpr u32 kKernelText = 0xc0000000;  // in a branch's reach of the stubs
-constexpr u32 kShared = kStubs + kSharedOffset, kSharedWords = 32;
-constexpr u32 kDacrWord = 3, kTableWord = 16;
+using mezzo::armv7::SharedState;
+constexpr u32 kShared = kStubs + mezzo::armv7::StubRegion::kSharedOffset, kSharedWords = 32;
+constexpr u32 kDacrWord = offsetof(SharedState, dacr) / 4;
+constexpr u32 kTableWord = offsetof(SharedState, ttbr0) / 4;
+constexpr u32 kLastUsersSlotWord = offsetof(SharedState, last_users_slot) / 4;
+static_assert(kSharedWords * 4 > sizeof(SharedState));
 
 struct alignas(4096) Page {
   u32 words[1024];
@@ -166,7 +171,7 @@ void table_loops() {
 // A kernel's accesses with the rights of a process: to a process's memory, to its own, and, as if
 // all of that were a process's, to the monitor's. The entry behind a page has been made by the
 // kernel's own access.
-constexpr u32 kLastUsersSlotWord = 22, kAnyMiB = 0x7fffffff;
+constexpr u32 kAnyMiB = 0x7fffffff;
 u32 unprivileged_load = 0, unprivileged_store = 0;
 void write_unprivileged() {
   constexpr u32 kWords[] = {0xe92d4010,   // push {r4, lr}

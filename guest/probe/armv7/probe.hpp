@@ -3,6 +3,7 @@
 // to attack, what only a monitor refuses is left out.
 #pragma once
 
+#include "arch/armv7/stub_region.hpp"
 #include "armv7/machine.hpp"
 #include "common/option.hpp"
 #include "common/tally.hpp"
@@ -65,7 +66,8 @@ struct Memory {
 
 // Where the monitor is in every guest's address space, and the stubs of its patches.
 inline constexpr u32 kWindow = 0xffa00000, kWindowSize = 0x00200000;
-inline constexpr u32 kStubs = 0xbfe00000, kStubsSize = 0x00200000, kSharedOffset = 2048;
+inline constexpr u32 kStubs = mezzo::armv7::StubRegion::kBase;
+inline constexpr u32 kStubsSize = mezzo::armv7::StubRegion::kRegion;
 
 // The parts.
 void probe_memory();
