@@ -206,6 +206,65 @@ void writes() {
   }
 }
 
+// What one mode writes to a thread ID register, the others see there and in no other one. In turn,
+// and again, so that what a monitor does about a word that is executed often is seen, too.
+void thread_ids() {
+  using UserWritable = Cp15<0, 13, 0, 2>;
+  using UserReadOnly = Cp15<0, 13, 0, 3>;
+  using Privileged = Cp15<0, 13, 0, 4>;
+  UserReadOnly::write(0x44444444);
+  u32 number = 0x11111111;
+  for (u32 round = 0; round < 4; ++round) {
+    Privileged::write(0x33333333 + round);
+    for (const Mode& mode : kWho) {
+      WordState after;
+      WordState before = word_input(mode, 0);
+      before.r[kWriteFrom] = ++number;
+      const Taken written = execute_word(mode, encode(cp15(13, 0, 0, 2), false), before, &after);
+      const Taken read = execute_word(mode, encode(cp15(13, 0, 0, 2), true), before, &after);
+      begin_line("thread ids");
+      add_name(mode.name);
+      add_name(round);
+      begin_values();
+      show(after.r[kReadTo]);
+      show("written", static_cast<u32>(written.exception));
+      show("read", static_cast<u32>(read.exception));
+      show(UserWritable::read());
+      show(UserReadOnly::read());
+      show(Privileged::read());
+      end_line();
+    }
+  }
+}
+
+// What a process has in them is there when it goes on, whatever has stopped it, and the kernel has
+// its own meanwhile.
+void thread_ids_of_the_stopped() {
+  constexpr u32 kUndefined = 0xe7f000f0, kBreakpoint = 0xe1200070, kCall = 0xef000000,
+                kLoad = 0xe5913000 /* LDR R3, [R1] */, kNowhere = 0x00700000;
+  constexpr Name kUserWritable = cp15(13, 0, 0, 2);
+  using Privileged = Cp15<0, 13, 0, 4>;
+  u32 number = 0x55555555;
+  for (const u32 stopping : {kUndefined, kBreakpoint, kCall, kLoad, kUndefined}) {
+    Privileged::write(++number);
+    WordState after;
+    WordState before = word_input(kUser, kNowhere);
+    before.r[kWriteFrom] = ++number;
+    (void)execute_word(kUser, encode(kUserWritable, false), before, &after);
+    const Taken stopped = execute_word(kUser, stopping, before, nullptr);
+    begin_line("thread ids, stopped by");
+    add_name(stopping);
+    begin_values();
+    show("exception", static_cast<u32>(stopped.exception));
+    show(Cp15<0, 13, 0, 2>::read());
+    show(Privileged::read());
+    (void)execute_word(kUser, encode(kUserWritable, true), before, &after);
+    show(after.r[kReadTo]);
+    show(Privileged::read());
+    end_line();
+  }
+}
+
 void cache_sizes() {
   using CacheSize = Cp15<1, 0, 0, 0>;
   using Selection = Cp15<2, 0, 0, 0>;
@@ -236,6 +295,8 @@ void test_coprocessors() {
   for (const Register& row : kRegisters) try_access(row, true);
   for (const Register& row : kOperations) try_access(row, false);
   writes();
+  thread_ids();
+  thread_ids_of_the_stopped();
   cache_sizes();
   to_flags();
 }

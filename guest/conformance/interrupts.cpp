@@ -62,6 +62,31 @@ void pending() {
   }
 }
 
+// An interrupt of a process: its TPIDRURW is as it was, and the kernel has its TPIDRPRW.
+void thread_ids() {
+  constexpr u32 kWrite = 0xee0d2f50 /* MCR TPIDRURW, R2 */, kRead = 0xee1d3f50 /* MRC, to R3 */;
+  using Privileged = Cp15<0, 13, 0, 4>;
+  for (u32 round = 0; round < 3; ++round) {
+    Privileged::write(0x66666666 + round);
+    WordState after;
+    WordState before = word_input(kUser, 0);
+    before.r[2] = 0x77777777 + round;
+    (void)execute_word(kUser, kWrite, before, &after);
+    raise(kSoftwareLine);
+    const Taken taken =
+        run((psr::kMasks & ~psr::kIrqOff) | psr::kUser, [](u32) { asm volatile("nop; nop"); });
+    begin_line("thread ids of the interrupted");
+    begin_values();
+    show("exception", static_cast<u32>(taken.exception));
+    show(Cp15<0, 13, 0, 2>::read());
+    show(Privileged::read());
+    if (taken.is(Exception::Irq)) take();
+    (void)execute_word(kUser, kRead, before, &after);
+    show(after.r[3]);
+    end_line();
+  }
+}
+
 // Every mode can be interrupted, and the handler knows which it was.
 void modes() {
   for (const Mode& mode : kModes) {
@@ -280,6 +305,7 @@ void test_interrupts() {
     map_one_to_one(first_table);
     if (translated) translate_by(first_table);
     pending();
+    thread_ids();
     modes();
     filters();
     priorities();

@@ -127,6 +127,8 @@ class Armv7DecodeOracle {
         return bit(word, 9) ? Kind::Plain : Kind::Sensitive;
       case ARM_INS_MSR:
         return kind_of_msr(word);
+      case ARM_INS_MCR:
+        return is_of_user_thread() ? Kind::Sensitive : Kind::Plain;
       case ARM_INS_MRC:
         return kind_of_mrc(word);
       case ARM_INS_VMRS:
@@ -135,7 +137,6 @@ class Armv7DecodeOracle {
       case ARM_INS_WFE:
       case ARM_INS_SEV:
       case ARM_INS_YIELD:
-      case ARM_INS_MCR:
       case ARM_INS_MCRR:
       case ARM_INS_MRRC:
       case ARM_INS_SMC:
@@ -189,7 +190,13 @@ class Armv7DecodeOracle {
                                                                        : Kind::Sensitive;
   }
 
+  // TPIDRURW
+  [[nodiscard]] bool is_of_user_thread() const {
+    const std::string_view text(scratch_->op_str);
+    return text.starts_with("p15, #0,") && text.ends_with(", c13, c0, #2");
+  }
   [[nodiscard]] Kind kind_of_mrc(std::uint32_t word) const {
+    if (is_of_user_thread()) return Kind::Sensitive;
     if (field(word, 8) != 14) return Kind::Plain;
     const std::string_view text(scratch_->op_str);
     for (const std::string_view status :

@@ -45,14 +45,16 @@ struct FastPathTest : testing::Test {
     shared.spsr = (any() & (psr::kFlags | psr::kGreaterEqual)) | psr::kUser;
     shared.kernels_thread = any();
     shared.process_thread = any();
+    shared.tpidrprw = any();
+    shared.tpidrurw = any();
     for (Bank& bank : model.vcpu.banks) bank = {any(), any(), any()};
-    bench.fast() = {.blocked = 0,
+    bench.fast() = {.transfers_off = 0,
+                    .blocked = 0,
                     .dacr = kDacr,
                     .kernel_access = kKernelAccess,
                     .user_access = kUserAccess,
                     .call_vector = kVector,
-                    .exits = FastBench::kCounters,
-                    .transfers_off = 0};
+                    .exits = FastBench::kCounters};
   }
   void load() {
     bench.shared() = model.shared;
@@ -98,6 +100,7 @@ struct FastPathTest : testing::Test {
     EXPECT_EQ(std::memcmp(&bench.fast(), &fast, sizeof fast), 0);
     EXPECT_FALSE(result.access);
     EXPECT_FALSE(result.thread);
+    EXPECT_FALSE(result.user_thread);
     EXPECT_TRUE(bench.is_rest_untouched());
   }
 };
@@ -113,6 +116,8 @@ TEST_F(Armv7FastPath, ACallIsWhatDeliveryDoes) {
     const bool thumb = (model.frame.cpsr & psr::kThumb) != 0;
     model.frame.pc = any() & (thumb ? ~1u : ~3u);
     load();
+    const std::uint32_t users = any();
+    bench.cpu.set_user_thread(users);
     bench.counter(Armv7Exit::SupervisorCall) = round == 0 ? 0xffffffff : 7;
     const std::uint64_t before = bench.counter(Armv7Exit::SupervisorCall);
     const auto result = bench.call(model.frame);
@@ -126,6 +131,8 @@ TEST_F(Armv7FastPath, ACallIsWhatDeliveryDoes) {
     EXPECT_EQ(bench.shared().user_lr, model.vcpu.banks[0].lr);
     EXPECT_EQ(result.access, kKernelAccess);
     EXPECT_EQ(result.thread, model.shared.kernels_thread);
+    EXPECT_EQ(result.user_thread, model.shared.tpidrprw);
+    EXPECT_EQ(bench.shared().tpidrurw, users);
     EXPECT_EQ(bench.counter(Armv7Exit::SupervisorCall), before + 1);
     if (HasFailure()) return;
   }
@@ -155,6 +162,7 @@ TEST_F(Armv7FastPath, AReturnIsWhatItsInstructionsDo) {
     EXPECT_EQ(supervisor.spsr, model.vcpu.banks[1].spsr);
     EXPECT_EQ(result.access, kUserAccess);
     EXPECT_EQ(result.thread, model.shared.process_thread);
+    EXPECT_EQ(result.user_thread, model.shared.tpidrurw);
     EXPECT_EQ(bench.counter(Armv7Exit::ExceptionReturn), before + 1);
     if (HasFailure()) return;
   }

@@ -77,6 +77,16 @@ class Armv7Emulator {
   }
   void write(int number, std::uint32_t value) { require(uc_reg_write(engine_, number, &value)); }
 
+  // TPIDRURW.
+  void set_user_thread(std::uint32_t value) {
+    uc_arm_cp_reg reg{};
+    reg.cp = 15;
+    reg.crn = 13;
+    reg.opc2 = 2;
+    reg.val = value;
+    require(uc_reg_write(engine_, UC_ARM_REG_CP_REG, &reg));
+  }
+
   // Runs to `until`, where something must be mapped, or so many instructions. A fault leaves
   // everything as it was before the instruction.
   Outcome run(std::uint32_t until, unsigned most = 64) {

@@ -37,6 +37,7 @@ class FastBench {
     std::uint32_t pc = 0;                      // Broken: where
     std::optional<std::uint32_t> access;       // what DACR has been written with
     std::optional<std::uint32_t> thread;       // likewise TPIDRURO
+    std::optional<std::uint32_t> user_thread;  // and TPIDRURW
     std::optional<std::uint32_t> table, asid;  // and TTBR0 and CONTEXTIDR, last
     unsigned invalidations = 0;                // of all instructions, or of branch prediction
     bool filled = false;                       // fill_missed() has been called, which is played
@@ -122,7 +123,8 @@ class FastBench {
   }
 
  private:
-  static constexpr std::uint32_t kAccessWrite = 0xee030f10, kThreadWrite = 0xee0d0f70;
+  static constexpr std::uint32_t kAccessWrite = 0xee030f10, kThreadWrite = 0xee0d0f70,
+                                 kUserThreadWrite = 0xee0d0f50;
   static constexpr std::uint32_t kTableWrite = 0xee020f10, kContextWrite = 0xee0d0f30;
   static constexpr std::uint32_t kInstructions = 0xee070f15, kPrediction = 0xee070fd5;
 
@@ -206,6 +208,7 @@ class FastBench {
     if (!passes) return;
     if (transfer == kAccessWrite) result.access = frame.r[word >> 12 & 15];
     if (transfer == kThreadWrite) result.thread = frame.r[word >> 12 & 15];
+    if (transfer == kUserThreadWrite) result.user_thread = frame.r[word >> 12 & 15];
     if (transfer == kTableWrite) result.table = frame.r[word >> 12 & 15];
     if (transfer == kContextWrite) result.asid = frame.r[word >> 12 & 15];
     if (transfer == kInstructions || transfer == kPrediction) ++result.invalidations;

@@ -95,6 +95,7 @@ class Armv7Machine {
   std::vector<ThreadIdWrite> thread_id_writes;
   std::array<std::uint32_t, 2> thread_ids{};
   unsigned floating_point_changes = 0;
+  unsigned kernel_thread_changes = 0;
   unsigned accesses = 0;
   bool broke_contract = false;      // an access across a naturally aligned word
   bool used_kernel_rights = false;  // for an access to memory or a translation
@@ -170,6 +171,7 @@ class Armv7Machine {
     thread_ids[static_cast<std::size_t>(which)] = value;
     thread_id_writes.emplace_back(which, value);
   }
+  void kernel_thread_changed() { ++kernel_thread_changes; }
   void floating_point_changed() { ++floating_point_changes; }
 
  private:

@@ -102,6 +102,7 @@ class StubCase {
     guest_.frame.cpsr = (any() & 0xf80f0000) | armv7::psr::kUser;
     guest_.vcpu.set_masks(any());
     shared.tpidrprw = any();
+    shared.tpidrurw = guest_.machine.thread_ids[0] = any();
     shared.dacr = any();
     shared.spsr = any() & ~armv7::psr::kReserved;
     shared.ttbr0 = control.ttbr0 = any();
@@ -139,6 +140,7 @@ class StubCase {
   [[nodiscard]] Verdict execute(std::uint32_t word) {
     const Verdict verdict = guest_.execute(word);
     guest_.shared.ttbr0 = guest_.vcpu.control.ttbr0;
+    guest_.shared.tpidrurw = guest_.machine.thread_ids[0];
     guest_.shared.fpexc = guest_.vcpu.control.fpexc;
     if (verdict.kind == Verdict::Kind::Skip) armv7::finish_instruction(guest_.frame);
     return verdict;

@@ -446,6 +446,7 @@ TEST(Armv7Control, SharedRegisters) {
   write(guest, kTpidrprw, 0x1234);
   EXPECT_EQ(guest.shared.dacr, 0x55555551u);
   EXPECT_EQ(guest.shared.tpidrprw, 0x1234u);
+  EXPECT_EQ(guest.machine.kernel_thread_changes, 1u);
   EXPECT_EQ(read(guest, kIsr), 0u);
   guest.shared.irq_pending = 1;
   EXPECT_EQ(read(guest, kIsr), 1u << 7);

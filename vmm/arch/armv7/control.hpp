@@ -189,6 +189,7 @@ template <Machine M>
       break;
     case Behaviour::KernelThreadId:
       c.vcpu.shared->tpidrprw = value;
+      c.machine.kernel_thread_changed();
       break;
     case Behaviour::UserThreadId:
       c.machine.write_thread_id(static_cast<ThreadId>(row.what), value);

@@ -76,7 +76,6 @@ struct alignas(16384) Cpu : CpuHead {
   bool lazy_domains;       // plan::UserAccess::Lazy
   bool slow_vectors;       // plan::kFastVectors is left out
   bool slow_fills;         // plan::kFastPrefill is left out
-  bool slow_flushes;       // plan::kFastTableFlush is left out
 
   Missed missed;  // while FastPath::kMissed is set
 
@@ -105,7 +104,13 @@ constexpr std::size_t of_bank(std::size_t bank, std::size_t member) {
 }
 static_assert(from_frame(offsetof(CpuHead, fast.blocked)) == MEZZO_FAST_BLOCKED);
 static_assert(from_frame(offsetof(CpuHead, fast.dacr)) == MEZZO_FAST_DACR);
+// Loaded together, in this order.
 static_assert(MEZZO_FAST_DACR == MEZZO_FAST_BLOCKED + 4);
+static_assert(MEZZO_FAST_KERNEL_ACCESS == MEZZO_FAST_BLOCKED + 8);
+static_assert(MEZZO_FAST_USER_ACCESS == MEZZO_FAST_BLOCKED + 12);
+static_assert(MEZZO_FAST_CALL_VECTOR == MEZZO_FAST_BLOCKED + 16);
+static_assert(MEZZO_FAST_EXITS == MEZZO_FAST_BLOCKED + 20);
+static_assert(MEZZO_VCPU_MODE == MEZZO_FAST_BLOCKED + 24);
 static_assert(from_frame(offsetof(CpuHead, fast.kernel_access)) == MEZZO_FAST_KERNEL_ACCESS);
 static_assert(from_frame(offsetof(CpuHead, fast.user_access)) == MEZZO_FAST_USER_ACCESS);
 static_assert(from_frame(offsetof(CpuHead, fast.call_vector)) == MEZZO_FAST_CALL_VECTOR);
@@ -141,6 +146,11 @@ static_assert(offsetof(SharedState, user_sp) == MEZZO_SHARED_USER_SP);
 static_assert(offsetof(SharedState, user_lr) == MEZZO_SHARED_USER_LR);
 static_assert(offsetof(SharedState, kernels_thread) == MEZZO_SHARED_KERNELS_THREAD);
 static_assert(offsetof(SharedState, process_thread) == MEZZO_SHARED_PROCESS_THREAD);
+static_assert(offsetof(SharedState, tpidrurw) == MEZZO_SHARED_TPIDRURW);
+// Loaded as pairs.
+static_assert(MEZZO_SHARED_KERNELS_THREAD % 8 == 0 && MEZZO_SHARED_PROCESS_THREAD % 8 == 0);
+static_assert(offsetof(SharedState, tpidrprw) == MEZZO_SHARED_KERNELS_THREAD + 4);
+static_assert(MEZZO_SHARED_TPIDRURW == MEZZO_SHARED_PROCESS_THREAD + 4);
 static_assert(layout::kShared - layout::kSharedPage == Stubs::kSharedOffset);
 static_assert(Stubs::kBase == MEZZO_STUBS && Stubs::kRegion == MEZZO_STUBS_SIZE);
 constexpr bool is_counted(status::Armv7Exit cause, std::uint32_t number) {

@@ -51,7 +51,8 @@ enum class Op : std::uint8_t {
   Yield,
 
   // Undefined at PL0, so they trap by themselves, but for S: reads of DBGDIDR, DBGDSCRint, DBGDRAR
-  // and DBGDSAR (p14), which PL0 may do unless DBGDSCR.UDCCdis is set.
+  // and DBGDSAR (p14), which PL0 may do unless DBGDSCR.UDCCdis is set; and TPIDRURW, which holds
+  // something else while the guest's kernel runs (stub_code.hpp).
   Mcr,        // coprocessor, opc1, rt, crn, crm, opc2; never p10 or p11
   Mrc,        // likewise; rt = 15 writes the flags
   Mcrr,       // coprocessor, opc1, rt, rt2, crm
@@ -163,6 +164,7 @@ enum class Sensitivity : std::uint8_t {
   // changed, as the guest reads them: decide by what is around it. These cost little if left alone:
   // DataToPc and multiple transfers with ^ are unpredictable at PL0, which the known processors
   // take as undefined, so they trap; unprivileged transfers are done with the rights of the kernel.
+  // MRC and MCR TPIDRURW with the conditions of addresses, which no kernel has, reach its TPIDRPRW.
   Ambiguous,
 };
 

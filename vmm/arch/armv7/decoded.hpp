@@ -45,6 +45,7 @@ class DecodedMaintenance {
     LoopWords words{};  // 0 is no maintenance
     Decoded decoded;
     bool is_maintenance = false;
+    bool is_tlb = false;  // an instruction for the TLB, and no loop of it
     std::optional<LoopShape> loop;
   };
 
@@ -66,7 +67,10 @@ class DecodedMaintenance {
     entry.decoded = decoded.look_up(words[0]);
     const status::Armv7Exit cause = entry.decoded.cause;
     entry.is_maintenance = cause == TlbOperation || cause == CacheOperation;
-    entry.loop = loop_of(words, entry.decoded.instruction, entry.decoded.control);
+    const Instruction& i = entry.decoded.instruction;
+    entry.loop = loop_of(words, i, entry.decoded.control);
+    entry.is_tlb = cause == TlbOperation && !entry.loop && i.op == Op::Mcr &&
+                   allows(entry.decoded.control->kernel, Rights::Write);
   }
 
   static constexpr unsigned kBits = 5;

@@ -171,6 +171,8 @@ inline constexpr auto kRows = [] {
       {0x0fff0fff, 0x0e100e11, Mrc, Form::CoprocessorRegister, kYes},  // C11.11: DBGDSCRint
       {0x0fff0fff, 0x0e110e10, Mrc, Form::CoprocessorRegister, kYes},  // C11.11: DBGDRAR
       {0x0fff0fff, 0x0e120e10, Mrc, Form::CoprocessorRegister, kYes},  // C11.11: DBGDSAR
+      {0x0fff0fff, 0x0e1d0f50, Mrc, Form::CoprocessorRegister, kYes},  // B4.1.150: TPIDRURW
+      {0x0fff0fff, 0x0e0d0f50, Mcr, Form::CoprocessorRegister, kYes},  // B4.1.150: TPIDRURW
       {0x0f100010, 0x0e000010, Mcr, Form::CoprocessorRegister},        // A8.8.98
       {0x0f100010, 0x0e100010, Mrc, Form::CoprocessorRegister},        // A8.8.107
       {0x0ff00000, 0x0c400000, Mcrr, Form::CoprocessorPair},           // A8.8.99

@@ -119,6 +119,8 @@ class GuestMemory {
     __builtin_memcpy(word(to), word(from), bytes);
   }
 
+  // The smallest data cache line, in bytes (CTR.DminLine).
+  [[nodiscard]] static std::uint32_t data_line() { return 4u << (CacheType::read() >> 16 & 15); }
   void clean(HostPhysical at, std::uint32_t bytes) {
     if (clean_tables_) clean_to_unification(at, bytes);
   }
@@ -185,8 +187,6 @@ class GuestMemory {
     if (at.value() >> 32 != 0) return ~0u;
     return static_cast<std::uint32_t>(at.value()) - main_.guest;
   }
-  // The smallest data cache line, in bytes (CTR.DminLine).
-  [[nodiscard]] static std::uint32_t data_line() { return 4u << (CacheType::read() >> 16 & 15); }
   // How many of `bytes` from the page numbered `first` on are patched, or not, as it is.
   [[nodiscard]] std::uint32_t alike(std::uint32_t first, std::uint32_t bytes) const {
     if (bytes <= mem::kPageSize) return bytes;

@@ -130,8 +130,11 @@ from_process:
     bne slow_interrupt
     ldr r10, [sp, #MEZZO_FAST_KERNEL_ACCESS]
     mcr p15, 0, r10, c3, c0, 0
-    ldr r10, [r4, #MEZZO_SHARED_KERNELS_THREAD]
+    mrc p15, 0, r10, c13, c0, 2
+    str r10, [r4, #MEZZO_SHARED_TPIDRURW]
+    ldrd r10, r11, [r4, #MEZZO_SHARED_KERNELS_THREAD]   /* and TPIDRPRW */
     mcr p15, 0, r10, c13, c0, 3
+    mcr p15, 0, r11, c13, c0, 2
     b deliver_to_kernel
 
 slow_interrupt:

@@ -80,7 +80,8 @@ bool build_paging(Cpu& cpu, const Partition& partition) {
       HostPhysical{pool->stubs},
       {.slow_paths =
            row.view == plan::View::Domains ? row.slow_paths : row.slow_paths | plan::kFastTransfers,
-       .lazy_domains = row.user_access == plan::UserAccess::Lazy});
+       .lazy_domains = row.user_access == plan::UserAccess::Lazy,
+       .line = GuestMemory::data_line()});
   const bool global = cpu.memory.may_be_global(GuestVirtual{Stubs::kBase}) &&
                       cpu.memory.may_be_global(GuestVirtual{Stubs::kBase + Stubs::kRegion - 1});
   Stubs::write_tables(std::span<std::uint32_t, Stubs::kTableEntries>(
@@ -115,7 +116,6 @@ void prepare_fast_path(Cpu& cpu, const Partition& partition) {
   }
   cpu.slow_vectors = (row.slow_paths & plan::kFastVectors) != 0;
   cpu.slow_fills = (row.slow_paths & plan::kFastPrefill) != 0;
-  cpu.slow_flushes = (row.slow_paths & plan::kFastTableFlush) != 0;
   cpu.vector_stubs.forget();
   cpu.fast.blocked = on ? FastPath::kStale : FastPath::kOff;
 }
@@ -181,6 +181,8 @@ class Board {
     processor.translation_changed(TranslationPart::Control);
     processor.vectors_changed();
     processor.floating_point_changed();
+    ThreadUserReadOnly::write(0);
+    processor.kernel_thread_changed();
     return true;
   }
 

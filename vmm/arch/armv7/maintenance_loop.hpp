@@ -193,26 +193,6 @@ template <Machine M>
   return true;
 }
 
-// Linux cleans new translation tables by a loop that counts down, for nobody but walkers: a DSB
-// ISHST behind it would be none for devices (arch/arm/mm/proc-v7.S, cpu_v7_dcache_clean_area).
-// Whether this was such a one, of which only what it leaves behind is done: guests' tables are
-// walked by the monitor, through the same cache.
-template <Machine M>
-[[nodiscard]] bool skip_table(Context<M>& c, const LoopShape& shape) {
-  constexpr std::uint32_t kBarrier = 0xf57ff04a;
-  const bool cleans = shape.row->behaviour == Behaviour::Cache &&
-                      static_cast<CacheOperation>(shape.row->what) == CacheOperation::CleanDataAt;
-  if (!shape.counts_down || !cleans) return false;
-  const auto behind = c.machine.instruction_at(c.frame.pc + kLoopBytes);
-  if (!behind || *behind != kBarrier) return false;
-  const auto loop = begin(c, shape);
-  if (!loop) return false;
-  std::uint32_t& rest = c.frame.r[shape.end];
-  rest -= loop->limit - c.frame.r[shape.at];
-  leave_loop(c, shape.at, loop->limit, compare_flags(rest + loop->step, loop->step));
-  return true;
-}
-
 // Runs it, for a bounded time. Returns Resume: behind the loop, or at its first instruction if
 // there is more to do.
 template <Machine M>

@@ -11,7 +11,8 @@
 //   word -- sensitive? -- no --------------------> stays
 //             | yes, by what it is or by what is around it (is_among_code)
 //             '---> dictionary ------------------> SVC<same condition> #(kFirstNumber + n)
-//   either, executed, and it exits --- policy ---> B stub, whose policy knows the original
+//   either, executed, and it exits --- policy ---> B stub or another word that does the same, of
+//                                                  which the policy knows the original
 //
 // Every function needs the monitor's own root (machine addresses), with the guest not running.
 #pragma once
@@ -73,18 +74,18 @@ struct Surroundings {
   std::array<std::uint32_t, kAhead> after{};
 };
 
-// Has branches for words at addresses of the guest's kernel, and knows what a branch was, at least
-// as long as a page is patched for that address. Branches are right there only: a copy of one,
-// which the guest may make, is not recognized.
+// Has branches, or other words, for words at addresses of the guest's kernel, and knows what each
+// was, at least as long as a page is patched for that address. They are right there only: a copy,
+// which the guest may make, is taken for what it looks like.
 template <class P>
 concept PatchPolicy =
     requires(P p, std::uint32_t word, GuestVirtual address, const Surroundings& around) {
       // Whether a word's branch takes its place as soon as its page is patched. Asked about what
-      // is_of_interest(): sensitive words and MCR, but not MRC.
+      // is_of_interest(): sensitive words and MCR.
       { p.is_at_once(word) } -> std::same_as<bool>;
       // The whole instruction, for this address; nothing if the word is to stay what it is.
       { p.branch(word, address, around) } -> std::same_as<std::optional<std::uint32_t>>;
-      // The word that became this branch at this address.
+      // The word that became this one at this address.
       { p.original(word, address) } -> std::same_as<std::optional<std::uint32_t>>;
       // Whether a word may have become one somewhere on the page at this address: most have not.
       { p.may_have_become(word, address) } -> std::same_as<bool>;
@@ -242,12 +243,13 @@ class PatchedPages {
   }
 
   // The guest's kernel, at `address`, is about to execute the word at `at`, and would exit. Whether
-  // it branches to a stub there from now on.
+  // it branches to a stub there from now on, which it did not before.
   [[nodiscard]] bool put_branch(HostPhysical at, GuestVirtual address) {
     Page* const entry = pages_.find(PageTable::key_of(number(at)));
     if (entry == nullptr || address_of(*entry, at) != address) return false;
-    const auto branch = branch_for(*entry, at, original_of(*entry, at, memory_->read(at)));
-    if (!branch) return false;
+    const std::uint32_t present = memory_->read(at);
+    const auto branch = branch_for(*entry, at, original_of(*entry, at, present));
+    if (!branch || *branch == present) return false;
     ChangedRange changed;
     write(at, *branch, changed);
     publish(*entry, changed);
@@ -300,10 +302,10 @@ class PatchedPages {
     memory_->barrier();
   }
 
-  // Whether a word is a branch or SVC; most are neither.
+  // Whether a word is a branch, SVC or MRC; most are neither.
   [[nodiscard]] static std::uint32_t may_be_replaced(std::uint32_t word) {
-    constexpr std::uint32_t kBranchOrCall = 1u << 0xa | 1u << 0xf;  // by bits 27:24
-    return kBranchOrCall >> (word >> 24 & 15) & 1;
+    constexpr std::uint32_t kReplacing = 1u << 0xa | 1u << 0xe | 1u << 0xf;  // by bits 27:24
+    return kReplacing >> (word >> 24 & 15) & 1;
   }
   // What the guest means by `word`, which is or is to be in memory there.
   [[nodiscard]] std::uint32_t original_of(const Page& page, HostPhysical at,

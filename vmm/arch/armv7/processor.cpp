@@ -317,13 +317,21 @@ std::uint32_t Processor::cache_size(std::uint32_t selection) {
 }
 
 std::uint32_t Processor::read_thread_id(ThreadId id) {
-  return id == ThreadId::UserWritable ? ThreadUserWritable::read() : ThreadUserReadOnly::read();
+  if (id == ThreadId::UserReadOnly) return ThreadUserReadOnly::read();
+  return cpu_.vcpu.is_user() ? ThreadUserWritable::read() : cpu_.vcpu.shared->tpidrurw;
 }
 void Processor::write_thread_id(ThreadId id, std::uint32_t value) {
-  if (id == ThreadId::UserWritable) return ThreadUserWritable::write(value);
-  cpu_.vcpu.shared->kernels_thread = cpu_.vcpu.shared->process_thread = value;
-  ThreadUserReadOnly::write(value);
+  SharedState& shared = *cpu_.vcpu.shared;
+  if (id == ThreadId::UserReadOnly) {
+    shared.kernels_thread = shared.process_thread = value;
+    ThreadUserReadOnly::write(value);
+  } else if (cpu_.vcpu.is_user()) {
+    ThreadUserWritable::write(value);
+  } else {
+    shared.tpidrurw = value;
+  }
 }
+void Processor::kernel_thread_changed() { ThreadUserWritable::write(cpu_.vcpu.shared->tpidrprw); }
 
 void Processor::floating_point_changed() {
   constexpr std::uint32_t kEveryone = 0x00f00000;

@@ -37,6 +37,7 @@ class Processor {
   [[nodiscard]] std::uint32_t cache_size(std::uint32_t selection);
   [[nodiscard]] std::uint32_t read_thread_id(ThreadId id);
   void write_thread_id(ThreadId id, std::uint32_t value);
+  void kernel_thread_changed();
   void floating_point_changed();
 
   // --- beyond the concept ---

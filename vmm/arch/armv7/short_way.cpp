@@ -43,7 +43,7 @@ template <Exception exception>
   shared.user_sp = user.sp;
   shared.user_lr = user.lr;
   share_faults(vcpu);
-  ThreadUserReadOnly::write(shared.kernels_thread);
+  load_threads(shared, Privilege::Kernel);
   return true;
 }
 
@@ -131,14 +131,16 @@ bool answer_maintenance(Cpu& cpu, Frame& frame) {
   Processor processor(cpu);
   alignas(8) LoopWords words;
   if (!processor.load_four(frame.pc - kWord, words.data())) return false;
-  const auto& [at, decoded, is_maintenance, shape] = cpu.maintenance.look_up(words, cpu.decoded);
+  const auto& [at, decoded, is_maintenance, is_tlb, shape] =
+      cpu.maintenance.look_up(words, cpu.decoded);
   if (!is_maintenance) return false;
   const std::uint32_t behind = frame.pc;
-  frame.pc -= kWord;
   Context<Processor> context{processor, cpu.vcpu, frame};
-  const bool is_done =
-      shape && (run_one(context, *shape) || (!cpu.slow_flushes && skip_table(context, *shape)));
-  if (!is_done) {
+  const Instruction& i = decoded.instruction;
+  if (is_tlb && has(processor, decoded.control->having) &&
+      condition_passed(i.condition, frame.cpsr)) {
+    maintain_tlb(context, static_cast<TlbOperation>(decoded.control->what), frame.r[i.rt]);
+  } else if (frame.pc -= kWord; !shape || !run_one(context, *shape)) {
     const auto loop = shape ? begin(context, *shape) : std::nullopt;
     const Verdict verdict = loop ? run(context, decoded.instruction, *loop)
                                  : emulate(context, decoded.instruction, decoded.control);

@@ -199,11 +199,7 @@ extern "C" [[noreturn]] void cpu_main() {
 
 }  // namespace
 
-extern "C" [[noreturn]] void partition_main() {
-  ThreadUserWritable::write(0);
-  ThreadUserReadOnly::write(0);
-  start_partition(this_cpu());
-}
+extern "C" [[noreturn]] void partition_main() { start_partition(this_cpu()); }
 
 extern "C" [[noreturn]] void monitor_main(std::uint32_t offset) {
   image_offset = offset;

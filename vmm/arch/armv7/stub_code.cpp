@@ -15,7 +15,7 @@ enum class Field : std::uint32_t {
   Doorbell = offsetof(SharedState, doorbell),
   Save0 = offsetof(SharedState, saved),
   Save1 = offsetof(SharedState, saved) + 4,
-  KernelThread = offsetof(SharedState, tpidrprw),
+  UserThread = offsetof(SharedState, tpidrurw),
   Domains = offsetof(SharedState, dacr),
   SavedPsr = offsetof(SharedState, spsr),
   Control = offsetof(SharedState, sctlr),
@@ -42,7 +42,8 @@ struct SharedRegister {
   std::uint32_t fast_path;  // plan::FastPath
 };
 constexpr SharedRegister kSharedRegisters[] = {
-    {0xee1d0f90, Field::KernelThread, plan::kFastThreadId},        // MRC TPIDRPRW
+    {0xee1d0f50, Field::UserThread, plan::kFastThreadId},          // MRC TPIDRURW
+    {0xee0d0f50, Field::UserThread, plan::kFastThreadId},          // MCR TPIDRURW
     {0xee130f10, Field::Domains, plan::kFastDomainAccess},         // MRC DACR
     {0xee030f10, Field::Domains, plan::kFastDomainAccess},         // MCR DACR
     {0xee110f10, Field::Control, plan::kFastThreadId},             // MRC SCTLR
@@ -297,6 +298,27 @@ void write_coherent(Writer& w, unsigned rt, const Meaning& meaning) {
   return true;
 }
 
+// The first word of a loop that cleans a table: MCR DCCMVAC, Rt; ADD Rt, Rt, Rstep; SUBS Rrest,
+// Rrest, Rstep; BHI. Nothing is to be done but what it leaves behind, so that the last step alone
+// is left, if a step is a line. Both registers are borrowed, until all is done, and SUBS writes the
+// flags.
+[[nodiscard]] bool write_table_loop(Writer& w, unsigned rt, const StubOptions& options,
+                                    const Meaning& meaning) {
+  const unsigned rest = meaning.rest;
+  const std::uint32_t line = options.line;
+  if (line > 128) return false;  // no constant of one instruction
+  w.store(rt, Field::Save0);
+  w.store(rest, Field::Save1);
+  w.put(0xe3500000 | rest << 16 | line);                     // cmp rest, #line
+  w.put(0x83300000 | meaning.step << 16 | line);             // teqhi step, #line
+  w.put(0x02400001 | rest << 16 | rest << 12);               // subeq rest, rest, #1
+  w.put(0x00800000 | rt << 16 | rt << 12 | rest);            // addeq rt, rt, rest
+  w.put(0x02000000 | rest << 16 | rest << 12 | (line - 1));  // andeq rest, rest, #line - 1
+  w.put(0x00400000 | rt << 16 | rt << 12 | rest);            // subeq rt, rt, rest
+  w.put(0x02800001 | rest << 16 | rest << 12);               // addeq rest, rest, #1
+  return true;
+}
+
 [[nodiscard]] bool write_code_maintenance(Writer& w, std::uint32_t word, const StubOptions& options,
                                           const Meaning& meaning) {
   const unsigned rt = transferred(word);
@@ -316,6 +338,7 @@ void write_coherent(Writer& w, unsigned rt, const Meaning& meaning) {
     return write_floating_point(w, word, options, meaning);
   }
   if (meaning.cleans_table) return true;  // nothing to do
+  if (meaning.rest != kNoRegister) return write_table_loop(w, transferred(word), options, meaning);
   if (maintains_code(word)) {
     return write_code_maintenance(w, word, options, meaning);
   }
@@ -359,8 +382,8 @@ StubCode StubCode::of(std::uint32_t word, std::uint32_t site, std::uint32_t addr
   if (!write_stub(writer, word, options, meaning)) return code;
   writer.branch_to(site + 4);
   for (const std::uint32_t each : writer.words()) code.words_[code.count_++] = each;
-  code.relies_on_others_ =
-      writer.relies_on_next() || meaning.leaves_kernel || meaning.cleans_table || meaning.call != 0;
+  code.relies_on_others_ = writer.relies_on_next() || meaning.leaves_kernel ||
+                           meaning.cleans_table || meaning.rest != kNoRegister || meaning.call != 0;
   return code;
 }
 

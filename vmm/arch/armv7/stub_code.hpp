@@ -14,16 +14,20 @@ namespace mezzo::armv7 {
 struct StubOptions {
   std::uint32_t slow_paths = 0;  // plan::FastPath bits that are left out
   bool lazy_domains = true;      // DACR takes effect at the next exit
+  std::uint32_t line = 32;       // bytes of a line of the data cache
 };
 
 inline constexpr unsigned kNoRegister = 16;
 
 // What a word means among those around it.
 struct Meaning {
-  bool threads = false;         // the kernel may keep its current thread in TPIDRURO
-  bool leaves_kernel = false;   // MCR TPIDRURO: what the process is to have
-  std::uint32_t call = 0;       // LDM ^: the SVC by which the monitor does all of the return
-  bool cleans_table = false;    // DCCMVAC: of an entry of a translation table
+  bool threads = false;        // the kernel may keep its current thread in TPIDRURO
+  bool leaves_kernel = false;  // MCR TPIDRURO: what the process is to have
+  std::uint32_t call = 0;      // LDM ^: the SVC by which the monitor does all of the return
+  bool cleans_table = false;   // DCCMVAC: of an entry of a translation table
+  // It begins a loop of DCCMVAC that cleans a table: what counts the bytes that are left, and what
+  // holds the step.
+  unsigned rest = kNoRegister, step = kNoRegister;
   unsigned dead = kNoRegister;  // a register that it does not name and that is dead behind it
 };
 
@@ -49,13 +53,23 @@ inline constexpr std::uint32_t kInvalidateCode = 0xee070f35;      // MCR ICIMVAU
 [[nodiscard]] constexpr bool makes_unprivileged_access(std::uint32_t word) {  // LDRT and the like
   return (word & 0x0d200000) == 0x04200000 && word >> 28 != 15;
 }
+// MRC TPIDRPRW and MRC TPIDRURW, always executed. While the guest's kernel runs, TPIDRURW holds its
+// TPIDRPRW: where the first is executed, the second takes its place. On a patched page it is always
+// that, as a guest's own is replaced without exception (Sensitivity::Certain).
+[[nodiscard]] constexpr bool reads_kernel_thread(std::uint32_t word) {
+  return (word & kTransferMask) == 0xee1d0f90;
+}
+[[nodiscard]] constexpr bool reads_user_thread(std::uint32_t word) {
+  return (word & kTransferMask) == 0xee1d0f50;
+}
+inline constexpr std::uint32_t kOtherThread = 0xee1d0f90 ^ 0xee1d0f50;
 [[nodiscard]] constexpr unsigned transferred(std::uint32_t word) { return word >> 12 & 15; }
 
 class StubCode {
  public:
   // Code to be put at `address`, a slot that is_good(), for `word` at `site`. Flags and all
-  // registers but those that the word writes and the one that is dead are kept. Empty if no stub
-  // does what it means.
+  // registers but those that the word, or the loop that it begins, writes and the one that is dead
+  // are kept. Empty if no stub does what it means.
   [[nodiscard]] static StubCode of(std::uint32_t word, std::uint32_t site, std::uint32_t address,
                                    const StubOptions& options, const Meaning& meaning);
 

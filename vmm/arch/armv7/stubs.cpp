@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "abi/plan.hpp"
+#include "arch/armv7/maintenance_loop.hpp"
 
 namespace mezzo::armv7 {
 
@@ -31,6 +32,9 @@ std::uint32_t Stubs::branch_to(std::uint32_t slot, std::uint32_t word, std::uint
 
 std::optional<std::uint32_t> Stubs::branch(std::uint32_t word, GuestVirtual at,
                                            const Surroundings& around) {
+  if (reads_kernel_thread(word)) {
+    return is_exchanged(word) ? std::optional(word ^ kOtherThread) : std::nullopt;
+  }
   const bool possible = is_in_reach(at.value()) && !(reads_psr(word) && is_copied(around));
   const auto slot = possible ? slot_for(word, at.value(), around) : std::nullopt;
   if (!slot) return std::nullopt;
@@ -48,6 +52,7 @@ std::optional<std::uint32_t> Stubs::slot_of_branch(std::uint32_t word, GuestVirt
 }
 
 std::optional<std::uint32_t> Stubs::original(std::uint32_t word, GuestVirtual at) const {
+  if (reads_user_thread(word)) return word ^ kOtherThread;
   const auto slot = slot_of_branch(word, at);
   if (!slot) return std::nullopt;
   return sites_[*slot].word;
@@ -68,6 +73,7 @@ ChangedRange Stubs::take_written() {
 // any more.
 bool Stubs::is_due(std::uint32_t word, GuestVirtual at) {
   constexpr std::uint32_t kExits = 2, kPatience = 16;
+  if (is_exchanged(word)) return true;
   Exits& exits = exits_[exits_of(at.value())];
   if (exits.address != at.value() || exits.word != word) {
     const bool keeps = exits.count != 0 && exits.count < kExits;
@@ -197,7 +203,10 @@ Meaning Stubs::meaning_of(std::uint32_t word, const Surroundings& around) const 
   const auto& after = around.after;
   Meaning meaning;
   if (const auto dead = dead_register(after, kept_registers(word))) meaning.dead = *dead;
-  if (cleans_line(word)) meaning.cleans_table = is_table_flush(word, around);
+  if (cleans_line(word)) {
+    meaning.cleans_table = is_table_flush(word, around);
+    look_for_table_loop(word, around, meaning);
+  }
   if ((options_.slow_paths & plan::kFastReturn) != 0) return meaning;
   // Whether LDM ^ and what is behind it, from `n` on, returns.
   const auto is_return = [&](std::uint32_t load, std::size_t n) {
@@ -234,6 +243,20 @@ bool Stubs::is_table_flush(std::uint32_t word, const Surroundings& around) const
     const bool stores = (before & 0xfe500000) == 0xe4000000;  // STR, any immediate
     return stores && (before >> 16 & 15) == rt;
   });
+}
+
+// Linux cleans new translation tables by a loop that counts down, for nobody but walkers: a DSB
+// ISHST behind it would be none for devices (arch/arm/mm/proc-v7.S, cpu_v7_dcache_clean_area).
+void Stubs::look_for_table_loop(std::uint32_t word, const Surroundings& around,
+                                Meaning& meaning) const {
+  constexpr std::uint32_t kBarrier = 0xf57ff04a;
+  const auto& after = around.after;
+  if ((options_.slow_paths & plan::kFastTableFlush) != 0 || after[3] != kBarrier) return;
+  const Instruction i = decode(word);
+  const auto loop = loop_of({word, after[0], after[1], after[2]}, i, control_register_of(i));
+  if (!loop || i.condition != kAlways || !loop->counts_down) return;
+  meaning.rest = loop->end;
+  meaning.step = *loop->step_register;
 }
 
 // ---- the way back ----

@@ -3,11 +3,11 @@
 // and monitor share and branches back behind the word. stub_region.hpp says where they are,
 // stub_code.hpp what they are; here is which there are, and what an exit inside one means.
 //
-// A stub changes no flags and no register that is used behind it. Where it cannot go on, because an
-// interrupt is pending or the guest's mode changes, it touches an address that is not mapped and
-// exits; an exit of any kind inside a stub is first rolled back to the patched word, which is
-// possible because a stub may be executed any number of times up to its branch back. There it has
-// done what the word does.
+// A stub changes no flag and no register that is used behind it, but what it is to change. Where it
+// cannot go on, because an interrupt is pending or the guest's mode changes, it touches an address
+// that is not mapped and exits; an exit of any kind inside a stub is first rolled back to the
+// patched word, which is possible because a stub may be executed any number of times up to its
+// branch back. There it has done what the word does.
 //
 // The shared page is the guest's to write: nothing read from it decides anything for the monitor.
 #pragma once
@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 
+#include "abi/plan.hpp"
 #include "arch/armv7/decode.hpp"
 #include "arch/armv7/liveness.hpp"
 #include "arch/armv7/patch.hpp"
@@ -44,8 +45,8 @@ class Stubs : public StubRegion {
   [[nodiscard]] static bool may_have_become(std::uint32_t word, GuestVirtual page) {
     const std::uint32_t target =
         target_of(word, page.value());  // at its beginning; or up to a page on
-    return (word & 0x0f000000) == 0x0a000000 &&
-           target - (kBase - mem::kPageSize) < kRegion + mem::kPageSize;
+    const bool leads_here = target - (kBase - mem::kPageSize) < kRegion + mem::kPageSize;
+    return ((word & 0x0f000000) == 0x0a000000 && leads_here) || reads_user_thread(word);
   }
   [[nodiscard]] bool relies_on_others(std::uint32_t word, GuestVirtual at) const;
   [[nodiscard]] ChangedRange take_written();
@@ -109,6 +110,10 @@ class Stubs : public StubRegion {
   [[nodiscard]] static std::uint32_t exits_of(std::uint32_t at) {
     return (at >> 2) * 0x9e3779b1u >> (32 - kExitsBits);
   }
+  // Whether another word does the same, so that it needs no stub.
+  [[nodiscard]] bool is_exchanged(std::uint32_t word) const {
+    return reads_kernel_thread(word) && (options_.slow_paths & plan::kFastThreadId) == 0;
+  }
   // Where B at an address leads.
   [[nodiscard]] static std::uint32_t target_of(std::uint32_t word, std::uint32_t at) {
     const std::uint32_t distance = (word & 0xffffff) << 8;  // and its sign is where it should be
@@ -126,6 +131,7 @@ class Stubs : public StubRegion {
   [[nodiscard]] Meaning meaning_of(std::uint32_t word, const Surroundings& around) const;
   [[nodiscard]] static bool is_copied(const Surroundings& around);
   [[nodiscard]] bool is_table_flush(std::uint32_t word, const Surroundings& around) const;
+  void look_for_table_loop(std::uint32_t word, const Surroundings& around, Meaning& meaning) const;
   [[nodiscard]] std::optional<std::uint32_t> slot_for(std::uint32_t word, std::uint32_t at,
                                                       const Surroundings& around);
   [[nodiscard]] std::span<std::uint32_t> code_at(std::uint32_t slot) const {

@@ -344,7 +344,7 @@ Verdict wait(Exit& exit) {
     if (interrupts.take_stolen()) continue;
     if (is_anything_pending()) {
       if (!interrupts.take_own()) return Verdict::skip();
-    } else if (cpu.fast.irq_vector != 0 && !has_masked(cpu)) {
+    } else if (cpu.fast.irq_vector != 0 && !has_masked(cpu) && !cpu.vcpu.is_user()) {
       finish_instruction(exit.frame);
       settle_interrupts(exit);
       enter_guest(cpu);
@@ -386,8 +386,7 @@ std::optional<std::uint32_t> leave_stub(Exit& exit, std::uint32_t trap) {
   return rang ? word : std::nullopt;
 }
 
-// What stubs read of the user mode's bank, and TPIDRURO on the way between the guest's kernel,
-// which may keep a value of its own there, and its user mode.
+// What stubs read of the user mode's bank, and thread ID registers.
 void follow_mode(Exit& exit, bool was_user) {
   Vcpu& vcpu = exit.cpu.vcpu;
   SharedState& shared = *vcpu.shared;
@@ -396,7 +395,7 @@ void follow_mode(Exit& exit, bool was_user) {
     shared.user_lr = user_register(vcpu, exit.frame, 14);
   }
   if (was_user == vcpu.is_user()) return;
-  ThreadUserReadOnly::write(was_user ? shared.kernels_thread : shared.process_thread);
+  load_threads(shared, was_user ? Privilege::Kernel : Privilege::User);
 }
 
 Verdict decide(Exit& exit, std::uint32_t trap) {

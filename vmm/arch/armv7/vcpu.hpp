@@ -1,6 +1,7 @@
 // A virtual CPU of ARMv7-A: what the guest believes its banked and privileged registers hold. The
 // general registers of its current mode are in the Frame, flags and execution state in the frame's
-// CPSR; thread ID registers that user code can reach, and floating point, are the machine's own.
+// CPSR; thread ID registers that user code can reach, but for the kernel's view of TPIDRURW, and
+// floating point are the machine's own.
 // Source: ARM DDI 0406C, B1.3 and B4.1.
 #pragma once
 
@@ -18,22 +19,23 @@ namespace mezzo::armv7 {
 struct SharedState {
   std::uint32_t psr = psr::kSupervisor | psr::kMasks;  // A, I, F; the mode is a copy to be read
   std::uint32_t irq_pending = 0;                       // not 0: the guest has an interrupt to take
-  std::uint32_t tpidrprw = 0;
+  std::uint32_t fpexc = 0;                             // a copy to be read
   std::uint32_t dacr = 0;
   std::uint32_t spsr = 0;                   // of the current mode
   std::uint32_t sctlr = sctlr::kAlwaysSet;  // a copy to be read, like all that follow
   std::uint32_t dfsr = 0, ifsr = 0, dfar = 0, ifar = 0;
   std::uint32_t user_sp = 0, user_lr = 0;  // of User mode, in other modes
   std::uint32_t ctr = 0, midr = 0;
-  std::uint32_t kernels_thread = 0;  // TPIDRURO while the guest's kernel runs
-  std::uint32_t process_thread = 0;  // TPIDRURO to be, when its user mode runs again
-  std::uint32_t ttbr0 = 0;
-  std::uint32_t ttbr1 = 0, fpexc = 0;    // copies to be read
+  // What the machine's TPIDRURO and TPIDRURW hold while the guest's kernel runs, and what they will
+  // when its user mode runs again.
+  std::uint32_t kernels_thread = 0, tpidrprw = 0;
+  std::uint32_t process_thread = 0, tpidrurw = 0;
+  std::uint32_t ttbr0 = 0, ttbr1 = 0;    // of the latter, a copy to be read
   std::uint32_t doorbell = 0;            // an address that may be read, or not: see stubs.hpp
   std::uint32_t last_users_slot = ~0u;   // up to this MiB everything has the rights of processes
   std::array<std::uint32_t, 2> saved{};  // registers that a stub borrows
 };
-static_assert(std::is_trivially_copyable_v<SharedState> && sizeof(SharedState) == 92);
+static_assert(std::is_trivially_copyable_v<SharedState> && sizeof(SharedState) == 96);
 
 // The registers of a mode that is not the current one.
 struct Bank {

@@ -30,6 +30,18 @@ namespace mezzo::armv7 {
          cpu.shadow->format().controls().dacr == cpu.vcpu.shared->dacr;
 }
 
+// Thread ID registers on the way between the guest's user mode and its kernel, which may keep its
+// current thread in TPIDRURO, and reads its TPIDRPRW in TPIDRURW (stub_code.hpp).
+inline void load_threads(SharedState& shared, Privilege to) {
+  if (to == Privilege::User) {
+    ThreadUserReadOnly::write(shared.process_thread);
+    return ThreadUserWritable::write(shared.tpidrurw);
+  }
+  shared.tpidrurw = ThreadUserWritable::read();
+  ThreadUserReadOnly::write(shared.kernels_thread);
+  ThreadUserWritable::write(shared.tpidrprw);
+}
+
 // What the guest may access in its present mode. A kernel that has shut itself out of its
 // processes' memory is left the rights that it had in the last call, unless that is to be strict:
 // opening it again would be an exit.
