@@ -241,14 +241,14 @@ void thread_ids() {
 // its own meanwhile.
 void thread_ids_of_the_stopped() {
   constexpr u32 kUndefined = 0xe7f000f0, kBreakpoint = 0xe1200070, kCall = 0xef000000,
-                kLoad = 0xe5913000 /* LDR R3, [R1] */, kNowhere = 0x00700000;
+                kLoad = 0xe1913f9f /* LDREX R3, [R1], of what is not aligned */;
   constexpr Name kUserWritable = cp15(13, 0, 0, 2);
   using Privileged = Cp15<0, 13, 0, 4>;
   u32 number = 0x55555555;
   for (const u32 stopping : {kUndefined, kBreakpoint, kCall, kLoad, kUndefined}) {
     Privileged::write(++number);
     WordState after;
-    WordState before = word_input(kUser, kNowhere);
+    WordState before = word_input(kUser, address_of(block) + 1);
     before.r[kWriteFrom] = ++number;
     (void)execute_word(kUser, encode(kUserWritable, false), before, &after);
     const Taken stopped = execute_word(kUser, stopping, before, nullptr);
