@@ -24,6 +24,7 @@
 #include "run/result.hpp"
 #include "run/run_dir.hpp"
 #include "run/status_text.hpp"
+#include "run/trace_export.hpp"
 #include "support/json_schema.hpp"
 
 namespace mezzo::run {
@@ -337,6 +338,47 @@ TEST_F(MachineTest, TablesNameWhatTheyCount) {
   EXPECT_THAT(partition_table(*seen), HasSubstr("4294967297  write_cr3"));
   EXPECT_THAT(trace_table(*seen, 3), HasSubstr("CPU 1: 300 exits recorded, the last 3"));
   EXPECT_THAT(trace_table(*seen, 3), HasSubstr("read_cr2          pc c0001234  value 00000005"));
+}
+
+// An entry has 32 bits of its time: the end of the list is near the last heartbeat, and what is
+// before a gap that cannot be told is left out.
+TEST_F(MachineTest, ATraceForViewersHasTimesSinceTheStart) {
+  fill(region_);
+  region_.tsc_khz = 1'000'000;
+  region_.boot_tsc = 0x5'0000'0000;
+  region_.now_tsc = 0x6'0000'1000;
+  region_.partitions[0].started_tsc = 0x5'0000'0000;
+  region_.partitions[0].stopped_tsc = 0x5'0000'07d0;  // 2 us
+  region_.partitions[1].started_tsc = 0;
+  const auto put = [&](std::uint32_t n, std::uint32_t low) {
+    region_.traces[1].entries[n % status::kTraceEntries] = {low, 2, 0xc0001234, n};
+  };
+  region_.traces[0].next = 0;
+  region_.traces[1].next = 300;
+  put(299, 0x00002000);  // behind the heartbeat
+  put(298, 0xffffff00);  // before it
+  put(297, 0x7fffff01);
+  put(296, 0x80000000);  // more than half of 32 bits earlier, or anything
+  put(295, 0);
+  const nlohmann::json trace = chrome_trace(region_, status::kTraceEntries);
+  std::vector<double> times;
+  std::vector<std::string> tracks, lives;
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["ph"] == "M") tracks.push_back(event["args"]["name"]);
+    if (event["ph"] == "X") lives.push_back(event["name"]);
+    if (event["ph"] != "i") continue;
+    EXPECT_EQ(event["name"], "read_cr2");
+    EXPECT_EQ(event["args"]["pc"], "0xc0001234");
+    EXPECT_EQ(event["tid"], 2);
+    times.push_back(event["ts"]);
+  }
+  const auto at = [&](std::uint64_t tsc) {
+    return static_cast<double>(tsc - region_.boot_tsc) / 1000;
+  };
+  EXPECT_EQ(times, (std::vector<double>{at(0x5'7fff'ff01), at(0x5'ffff'ff00), at(0x6'0000'2000)}));
+  EXPECT_EQ(lives, std::vector<std::string>{"alpha"});
+  EXPECT_THAT(tracks, testing::Contains("CPU 1"));
+  EXPECT_EQ(chrome_trace(region_, 1)["traceEvents"].size() + 2, trace["traceEvents"].size());
 }
 
 TEST(Names, AreTotalAndDistinct) {

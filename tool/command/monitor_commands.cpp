@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/interrupt.hpp"
 #include "command/command.hpp"
 #include "run/control.hpp"
@@ -14,6 +15,7 @@
 #include "run/result.hpp"
 #include "run/run_dir.hpp"
 #include "run/status_text.hpp"
+#include "run/trace_export.hpp"
 
 namespace mezzo::command {
 
@@ -28,6 +30,7 @@ struct Options {
   bool json = false;
   bool watch = false;
   std::uint32_t entries = 20;
+  std::string chrome;  // file; empty: a table
 };
 
 status::Region require_snapshot(const run::LiveRun& live, const run::MachineRam& ram) {
@@ -73,7 +76,14 @@ int stat(const Options& options) {
 int trace(const Options& options) {
   const run::LiveRun live = run::find_run(options.run);
   const run::MachineRam ram = run::MachineRam::open(live.info.ram);
-  fmt::print("{}", run::trace_table(require_snapshot(live, ram), options.entries));
+  const status::Region region = require_snapshot(live, ram);
+  if (options.chrome.empty()) {
+    fmt::print("{}", run::trace_table(region, options.entries));
+    return 0;
+  }
+  base::write_file(options.chrome, run::to_text(run::chrome_trace(region, status::kTraceEntries)));
+  fmt::print("{} is written; open it at https://ui.perfetto.dev or chrome://tracing\n",
+             options.chrome);
   return 0;
 }
 
@@ -144,6 +154,10 @@ void add_monitor_commands(CLI::App& app, Action& action) {
       add(app, "trace", "Show the last exits of each processor", options);
   trace_command->add_option("-n,--entries", options->entries, "how many (at most 256)")
       ->type_name("COUNT");
+  trace_command
+      ->add_option("--chrome", options->chrome,
+                   "all of them into a file for ui.perfetto.dev or chrome://tracing")
+      ->type_name("FILE.json");
   trace_command->callback([&action, options] { action = [options] { return trace(*options); }; });
   add(app, "log", "Show the monitor's own messages", options)->callback([&action, options] {
     action = [options] { return log(*options); };
