@@ -340,6 +340,21 @@ TEST_F(MachineTest, TablesNameWhatTheyCount) {
   EXPECT_THAT(trace_table(*seen, 3), HasSubstr("read_cr2          pc c0001234  value 00000005"));
 }
 
+TEST_F(MachineTest, RatesAreOfTheTimeBetween) {
+  fill(region_);
+  const status::Region before = region_;
+  region_.now_tsc += 2'000'000;  // two seconds
+  auto& exits = region_.partitions[0].exits;
+  for (std::uint32_t cause = 0; cause < 6; ++cause) exits[cause] += 10 * (cause + 1);
+  region_.partitions[1].exits[0] = 0;
+  const std::string table = rate_table(before, region_);
+  EXPECT_THAT(table, HasSubstr("105  write_cr3 30, read_cr3 25, write_cr2 20, read_cr2 15\n"));
+  EXPECT_THAT(table, HasSubstr("beta             stopped      1        3          0  \n"));
+  // Nothing is known before the next heartbeat.
+  EXPECT_THAT(rate_table(region_, region_),
+              HasSubstr("alpha            running      0        0          -"));
+}
+
 // An entry has 32 bits of its time: the end of the list is near the last heartbeat, and what is
 // before a gap that cannot be told is left out.
 TEST_F(MachineTest, ATraceForViewersHasTimesSinceTheStart) {

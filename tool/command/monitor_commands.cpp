@@ -1,4 +1,4 @@
-// Commands that talk to a running monitor: stat, trace, log, stop, restart, pause, resume.
+// Commands that talk to a running monitor: stat, top, trace, log, stop, restart, pause, resume.
 #include <fmt/format.h>
 #include <poll.h>
 
@@ -59,6 +59,15 @@ void print_status(const Options& options, const run::LiveRun& live, const status
                                  {"partitions", partitions}}));
 }
 
+// Whether a second has passed: false once the user wants no more. Ends with an explanation if the
+// run is gone.
+bool wait_a_second(const run::LiveRun& live) {
+  pollfd interrupt = {.fd = base::interrupt_fd(), .events = POLLIN, .revents = 0};
+  if (poll(&interrupt, 1, kWatchMs) != 0) return false;
+  static_cast<void>(run::find_run(live.info.name));
+  return true;
+}
+
 int stat(const Options& options) {
   const run::LiveRun live = run::find_run(options.run);
   const run::MachineRam ram = run::MachineRam::open(live.info.ram);
@@ -66,11 +75,22 @@ int stat(const Options& options) {
     if (options.watch) fmt::print("\033[H\033[2J");
     print_status(options, live, require_snapshot(live, ram));
     std::fflush(stdout);
-    if (!options.watch) return 0;
-    pollfd interrupt = {.fd = base::interrupt_fd(), .events = POLLIN, .revents = 0};
-    if (poll(&interrupt, 1, kWatchMs) != 0) return 0;
-    static_cast<void>(run::find_run(live.info.name));  // ends with an explanation if it is gone
+    if (!options.watch || !wait_a_second(live)) return 0;
   }
+}
+
+int top(const Options& options) {
+  const run::LiveRun live = run::find_run(options.run);
+  const run::MachineRam ram = run::MachineRam::open(live.info.ram);
+  status::Region before = require_snapshot(live, ram);
+  while (wait_a_second(live)) {
+    const status::Region now = require_snapshot(live, ram);
+    fmt::print("\033[H\033[2J{} on {} processors, {} heartbeats; Ctrl-C ends this\n\n{}",
+               live.info.name, now.cpu_count, now.heartbeats, run::rate_table(before, now));
+    std::fflush(stdout);
+    before = now;
+  }
+  return 0;
 }
 
 int trace(const Options& options) {
@@ -140,6 +160,9 @@ void add_monitor_commands(CLI::App& app, Action& action) {
   stat_command->add_flag("--json", options->json, "as JSON (doc/result-schema.md)");
   stat_command->add_flag("--watch", options->watch, "again every second, until Ctrl-C");
   stat_command->callback([&action, options] { action = [options] { return stat(*options); }; });
+
+  add(app, "top", "Show what the partitions do, every second, until Ctrl-C", options)
+      ->callback([&action, options] { action = [options] { return top(*options); }; });
 
   add_command(app, action, options, "stop", "Stop a partition; the others run on",
               status::Command::Stop, "is stopped");

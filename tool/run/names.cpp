@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 namespace mezzo::run {
 
@@ -119,6 +120,10 @@ std::string_view look_up(const std::array<std::string_view, N>& names, E value) 
 std::string_view name_of(status::State state) { return look_up(kStates, state); }
 std::string_view name_of(status::StopReason reason) { return look_up(kReasons, reason); }
 std::string_view name_of(status::CommandResult result) { return look_up(kResults, result); }
+
+std::string_view name_of(const status::PartitionStatus& partition) {
+  return {partition.name, strnlen(partition.name, plan::kNameSize)};
+}
 
 std::string_view words_for_unsupported(std::uint32_t what) {
   for (const Unsupported& known : kUnsupported) {

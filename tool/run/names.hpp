@@ -13,6 +13,9 @@ namespace mezzo::run {
 [[nodiscard]] std::string_view name_of(status::StopReason reason);
 [[nodiscard]] std::string_view name_of(status::CommandResult result);
 
+// What the system file calls it; valid as long as `partition`.
+[[nodiscard]] std::string_view name_of(const status::PartitionStatus& partition);
+
 // What a guest wanted that stopped for StopReason::Unsupported with `what` as its first detail, in
 // words for people; empty if this version of the tool does not know.
 [[nodiscard]] std::string_view words_for_unsupported(std::uint32_t what);

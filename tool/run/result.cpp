@@ -61,7 +61,7 @@ json partition_json(const status::Region& region, std::size_t index) {
   for (std::uint32_t cause = 0; cause < exit_causes_of(region.architecture); ++cause) {
     exits[std::string(name_of_cause(region.architecture, cause))] = partition.exits[cause];
   }
-  return {{"name", std::string(partition.name, strnlen(partition.name, plan::kNameSize))},
+  return {{"name", name_of(partition)},
           {"state", name_of(partition.state)},
           {"reason", name_of(partition.reason)},
           {"detail", partition.detail},

@@ -234,7 +234,7 @@ void Session::tell_scripts(const status::Region& seen, Time now) {
 void Session::report_state_changes(const status::Region& now) {
   for (std::size_t i = 0; i < now.partition_count; ++i) {
     const status::PartitionStatus& partition = now.partitions[i];
-    const std::string_view name(partition.name, strnlen(partition.name, plan::kNameSize));
+    const std::string_view name = name_of(partition);
     if (partition.restarts != restarts_[i]) {
       say(fmt::format("{} was restarted after: {}", name, describe(partition)));
     } else if (partition.state != states_[i] && states_[i] != status::State::Built) {

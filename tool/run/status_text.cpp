@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -13,6 +12,51 @@
 #include "run/result.hpp"
 
 namespace mezzo::run {
+
+namespace {
+
+// The most frequent causes of `exits`, numbers by cause, as rates in `seconds`.
+std::string busiest(const std::vector<std::uint64_t>& exits, plan::Architecture architecture,
+                    double seconds) {
+  constexpr std::size_t kShown = 4;
+  std::vector<std::uint32_t> causes(exits.size());
+  std::iota(causes.begin(), causes.end(), 0u);
+  std::ranges::sort(causes, [&](std::uint32_t a, std::uint32_t b) {
+    return exits[a] != exits[b] ? exits[a] > exits[b] : a < b;
+  });
+  causes.resize(std::min(kShown, causes.size()));
+  std::string text;
+  for (const std::uint32_t cause : causes) {
+    if (exits[cause] == 0) break;
+    text += fmt::format("{}{} {:.0f}", text.empty() ? "" : ", ", name_of_cause(architecture, cause),
+                        static_cast<double>(exits[cause]) / seconds);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string rate_table(const status::Region& before, const status::Region& now) {
+  const std::uint64_t ticks = now.now_tsc - before.now_tsc;
+  const double seconds = static_cast<double>(ticks) / (std::max(now.tsc_khz, 1u) * 1000.0);
+  std::string text = fmt::format("{:<16} {:<10} {:>3} {:>8} {:>10}  {}\n", "PARTITION", "STATE",
+                                 "CPU", "RESTARTS", "EXITS/S", "MOST OF THEM, A SECOND");
+  for (std::size_t i = 0; i < now.partition_count; ++i) {
+    const status::PartitionStatus& partition = now.partitions[i];
+    std::vector<std::uint64_t> exits(exit_causes_of(now.architecture));
+    for (std::size_t cause = 0; cause < exits.size(); ++cause) {
+      const std::uint64_t old = before.partitions[i].exits[cause];
+      exits[cause] = partition.exits[cause] - std::min(old, partition.exits[cause]);
+    }
+    const auto total = std::accumulate(exits.begin(), exits.end(), std::uint64_t{0});
+    text +=
+        fmt::format("{:<16} {:<10} {:>3} {:>8} {:>10}  {}\n", name_of(partition),
+                    name_of(partition.state), partition.cpu, partition.restarts,
+                    ticks == 0 ? "-" : fmt::format("{:.0f}", static_cast<double>(total) / seconds),
+                    ticks == 0 ? "" : busiest(exits, now.architecture, seconds));
+  }
+  return text;
+}
 
 std::string partition_table(const status::Region& region) {
   std::string text = fmt::format("{:<16} {:<10} {:<14} {:>3} {:>10} {:>8} {:>12}\n", "PARTITION",
@@ -35,8 +79,7 @@ std::string partition_table(const status::Region& region) {
       exits.emplace_back(partition.exits[cause], name_of_cause(region.architecture, cause));
     }
     std::ranges::sort(exits, std::greater());
-    text += fmt::format("\nExits of {}:\n",
-                        std::string_view(partition.name, strnlen(partition.name, plan::kNameSize)));
+    text += fmt::format("\nExits of {}:\n", name_of(partition));
     for (const auto& [count, cause] : exits) text += fmt::format("  {:>12}  {}\n", count, cause);
   }
   return text;

@@ -4,9 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "run/names.hpp"
@@ -15,10 +13,6 @@ namespace mezzo::run {
 namespace {
 
 using nlohmann::json;
-
-std::string_view name_of(const status::PartitionStatus& partition) {
-  return {partition.name, strnlen(partition.name, plan::kNameSize)};
-}
 
 // Tracks are numbered from 1, as viewers hide number 0.
 constexpr std::uint32_t number_of(std::uint32_t cpu) { return cpu + 1; }
@@ -33,8 +27,8 @@ class Exporter {
       const auto exits = exits_of(region_.traces[cpu]);
       const std::string owners = partitions_on(cpu);
       if (exits.empty() && owners.empty()) continue;
-      all.push_back(name(cpu, "process_name", owners.empty() ? "the monitor" : owners));
-      all.push_back(name(cpu, "thread_name", fmt::format("CPU {}", cpu)));
+      all.push_back(named(cpu, "process_name", owners.empty() ? "the monitor" : owners));
+      all.push_back(named(cpu, "thread_name", fmt::format("CPU {}", cpu)));
       for (const Exit& exit : exits) all.push_back(instant(cpu, exit));
     }
     for (std::uint32_t i = 0; i < region_.partition_count; ++i) {
@@ -87,7 +81,7 @@ class Exporter {
     return exits;
   }
 
-  static json name(std::uint32_t cpu, const char* what, const std::string& text) {
+  static json named(std::uint32_t cpu, const char* what, const std::string& text) {
     return {{"ph", "M"},
             {"pid", number_of(cpu)},
             {"tid", number_of(cpu)},
@@ -115,8 +109,8 @@ class Exporter {
             {"dur", microseconds(ticks)},
             {"name", name_of(partition)},
             {"args",
-             {{"state", run::name_of(partition.state)},
-              {"last stop", run::name_of(partition.reason)},
+             {{"state", name_of(partition.state)},
+              {"last stop", name_of(partition.reason)},
               {"restarts", partition.restarts}}}};
   }
 
