@@ -3,8 +3,9 @@
 // which is a Port (ia32/port.hpp; for tests on a host, support/rtos_port.hpp).
 //
 // Every function runs to its end with interrupts off, in a time that does not depend on how many
-// tasks there are, but for the insertion of an alarm into the list of those that are due later.
-// Nothing is allocated: who uses an object provides it, and it stays where it is.
+// tasks there are, but for alarms, which are kept in the order of their times, and for a wait that
+// comes to its end among others. Tasks use no floating point, of which nothing is saved. Nothing is
+// allocated: who uses an object provides it, and it stays where it is.
 //
 //   Kernel<MyPort> kernel;
 //   kernel.add(task, stack, 1, [](void*) { ... }, nullptr);
