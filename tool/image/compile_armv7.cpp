@@ -48,10 +48,25 @@ class Compiler {
     plan.board = {static_cast<std::uint32_t>(board_.ram_base),
                   static_cast<std::uint32_t>(system_.machine.memory), board_.armv7.distributor,
                   board_.armv7.interface, board_.armv7.private_timer};
+    for (const system::Schedule& schedule : system_.schedules) add_schedule(schedule);
     return builder_.seal(*bundle);
   }
 
  private:
+  // check() has seen to it that there is room.
+  void add_schedule(const system::Schedule& schedule) {
+    plan::Plan& plan = builder_.plan();
+    plan::Schedule& row = plan.schedules[plan.schedule_count++];
+    row.cpu = schedule.cpu;
+    row.frame_us = schedule.frame_us;
+    row.tolerance_us = schedule.tolerance_us;
+    row.on_overrun = schedule.on_overrun;
+    for (const system::TimeWindow& window : schedule.windows) {
+      row.windows[row.window_count++] = {static_cast<std::uint32_t>(window.partition),
+                                         window.start_us, window.length_us};
+    }
+  }
+
   // Each Linux without a timer of the board gets the next one that nobody has: it is its clock.
   void share_timers() {
     timers_.resize(system_.partitions.size());
@@ -89,7 +104,7 @@ class Compiler {
     row.armv7.view = partition.armv7.view;
     row.armv7.user_access = partition.armv7.user_access;
     row.armv7.slow_paths = partition.armv7.slow_paths;
-    row.armv7.priority = partition.armv7.priority;
+    row.armv7.priority = partition.armv7.priority.value_or(0);
     row.armv7.shadow_base = layout_.shadows[index];
     row.armv7.shadow_size = static_cast<std::uint32_t>(partition.armv7.shadow_memory);
     add_windows(index, row);

@@ -4,6 +4,7 @@
 
 #include "image/report_parts.hpp"
 #include "system/board.hpp"
+#include "system/parse.hpp"
 
 namespace mezzo::image {
 namespace {
@@ -69,6 +70,22 @@ std::string guest_memory_text(const plan::Plan& plan, const plan::Partition& row
   return text;
 }
 
+std::string schedules_text(const system::System& system) {
+  std::string text;
+  for (const system::Schedule& schedule : system.schedules) {
+    const bool stops = schedule.on_overrun == plan::OverrunPolicy::Stop;
+    text += fmt::format("time table of processor {}: frame {}, tolerance {}, on an overrun: {}\n",
+                        schedule.cpu, system::time_text(schedule.frame_us),
+                        system::time_text(schedule.tolerance_us), stops ? "stop" : "log");
+    for (const system::TimeWindow& window : schedule.windows) {
+      text += fmt::format("  at {}: {} for {}\n", system::time_text(window.start_us),
+                          system.partitions[window.partition].name,
+                          system::time_text(window.length_us));
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string armv7_machine_text(const system::System& system, const CompiledImage& image) {
@@ -92,7 +109,7 @@ std::string armv7_machine_text(const system::System& system, const CompiledImage
                   plan.store_base - image.bundle_address + std::uint64_t{plan.store_size},
                   "monitor: plan and pristine copies"});
   rows.push_back({plan.monitor_base, plan.monitor_size, "monitor"});
-  return text + "memory:\n" + memory_text(std::move(rows), board.ram_base);
+  return text + schedules_text(system) + "memory:\n" + memory_text(std::move(rows), board.ram_base);
 }
 
 std::string armv7_partition_text(const system::System& system, const CompiledImage& image,

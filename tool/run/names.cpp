@@ -13,8 +13,9 @@ constexpr std::array<std::string_view, 5> kStates = {"built", "running", "paused
                                                      "restarting"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::StopReason::Count)>
-    kReasons = {"none",    "reset",       "halted",    "triple_fault",  "by_command",
-                "by_self", "unsupported", "forbidden", "corrupt_image", "machine_check"};
+    kReasons = {"none",          "reset",         "halted",      "triple_fault",
+                "by_command",    "by_self",       "unsupported", "forbidden",
+                "corrupt_image", "machine_check", "overrun"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::ExitCause::Count)> kCauses =
     {"read_cr0",

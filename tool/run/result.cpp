@@ -19,6 +19,29 @@ double uptime(const status::Region& region, const status::PartitionStatus& parti
   return static_cast<double>(end - partition.started_tsc) / (1000.0 * region.tsc_khz);
 }
 
+double microseconds(const status::Region& region, std::uint64_t ticks) {
+  return region.tsc_khz == 0 ? 0 : static_cast<double>(ticks) * 1000.0 / region.tsc_khz;
+}
+
+// Null for a partition that shares its processor with nobody.
+json share_json(const status::Region& region, const status::Share& share) {
+  if (share.since_tsc == 0 || region.now_tsc <= share.since_tsc) return nullptr;
+  json windows = nullptr;
+  if (share.windows != 0) {
+    const std::uint64_t entered = share.windows - share.missed;
+    const double together = microseconds(region, share.late_ticks);
+    windows = {{"begun", share.windows},
+               {"late_mean_us", entered == 0 ? 0 : together / static_cast<double>(entered)},
+               {"late_most_us", microseconds(region, share.late_most)},
+               {"overruns", share.overruns},
+               {"missed", share.missed}};
+  }
+  const auto since = static_cast<double>(region.now_tsc - share.since_tsc);
+  return {{"seconds", microseconds(region, share.run_ticks) / 1e6},
+          {"of_processor", static_cast<double>(share.run_ticks) / since},
+          {"windows", std::move(windows)}};
+}
+
 json crash_json(const status::CrashRecord& crash) {
   if (crash.valid == 0) return nullptr;
   return {{"cpu", crash.cpu},
@@ -50,7 +73,8 @@ json unborn() {
           {"restarts", 0},
           {"cpu", nullptr},
           {"uptime_seconds", 0.0},
-          {"exits", json::object()}};
+          {"exits", json::object()},
+          {"share", nullptr}};
 }
 
 }  // namespace
@@ -68,7 +92,8 @@ json partition_json(const status::Region& region, std::size_t index) {
           {"restarts", partition.restarts},
           {"cpu", partition.cpu},
           {"uptime_seconds", uptime(region, partition)},
-          {"exits", std::move(exits)}};
+          {"exits", std::move(exits)},
+          {"share", share_json(region, partition.share)}};
 }
 
 json monitor_json(const std::optional<status::Region>& region) {

@@ -34,13 +34,34 @@ std::string busiest(const std::vector<std::uint64_t>& exits, plan::Architecture 
   return text;
 }
 
+// What a partition got of the processor that it shares, in `ticks`.
+std::string share(const status::Share& before, const status::Share& now, std::uint64_t ticks) {
+  if (now.since_tsc == 0 || ticks == 0) return "-";
+  const std::uint64_t ran = now.run_ticks - std::min(before.run_ticks, now.run_ticks);
+  return fmt::format("{:.1f}%", 100.0 * static_cast<double>(ran) / static_cast<double>(ticks));
+}
+
+// How the windows of a partition began; empty if it has none.
+std::string windows_text(const nlohmann::json& partition) {
+  const nlohmann::json& share = partition["share"];
+  if (share.is_null() || share["windows"].is_null()) return {};
+  const nlohmann::json& windows = share["windows"];
+  return fmt::format(
+      "\nWindows of {}: {} begun, late {:.1f} us on average and {:.1f} us at most, "
+      "{} overruns, {} missed\n",
+      partition["name"].get<std::string>(), windows["begun"].get<std::uint64_t>(),
+      windows["late_mean_us"].get<double>(), windows["late_most_us"].get<double>(),
+      windows["overruns"].get<std::uint64_t>(), windows["missed"].get<std::uint64_t>());
+}
+
 }  // namespace
 
 std::string rate_table(const status::Region& before, const status::Region& now) {
   const std::uint64_t ticks = now.now_tsc - before.now_tsc;
   const double seconds = static_cast<double>(ticks) / (std::max(now.tsc_khz, 1u) * 1000.0);
-  std::string text = fmt::format("{:<16} {:<10} {:>3} {:>8} {:>10}  {}\n", "PARTITION", "STATE",
-                                 "CPU", "RESTARTS", "EXITS/S", "MOST OF THEM, A SECOND");
+  std::string text =
+      fmt::format("{:<16} {:<10} {:>3} {:>6} {:>8} {:>10}  {}\n", "PARTITION", "STATE", "CPU",
+                  "SHARE", "RESTARTS", "EXITS/S", "MOST OF THEM, A SECOND");
   for (std::size_t i = 0; i < now.partition_count; ++i) {
     const status::PartitionStatus& partition = now.partitions[i];
     std::vector<std::uint64_t> exits(exit_causes_of(now.architecture));
@@ -50,8 +71,9 @@ std::string rate_table(const status::Region& before, const status::Region& now) 
     }
     const auto total = std::accumulate(exits.begin(), exits.end(), std::uint64_t{0});
     text +=
-        fmt::format("{:<16} {:<10} {:>3} {:>8} {:>10}  {}\n", name_of(partition),
-                    name_of(partition.state), partition.cpu, partition.restarts,
+        fmt::format("{:<16} {:<10} {:>3} {:>6} {:>8} {:>10}  {}\n", name_of(partition),
+                    name_of(partition.state), partition.cpu,
+                    share(before.partitions[i].share, partition.share, ticks), partition.restarts,
                     ticks == 0 ? "-" : fmt::format("{:.0f}", static_cast<double>(total) / seconds),
                     ticks == 0 ? "" : busiest(exits, now.architecture, seconds));
   }
@@ -61,6 +83,7 @@ std::string rate_table(const status::Region& before, const status::Region& now) 
 std::string partition_table(const status::Region& region) {
   std::string text = fmt::format("{:<16} {:<10} {:<14} {:>3} {:>10} {:>8} {:>12}\n", "PARTITION",
                                  "STATE", "LAST STOP", "CPU", "UPTIME", "RESTARTS", "EXITS");
+  std::string windows;
   for (std::size_t i = 0; i < region.partition_count; ++i) {
     const status::PartitionStatus& partition = region.partitions[i];
     const nlohmann::json facts = partition_json(region, i);
@@ -70,7 +93,9 @@ std::string partition_table(const status::Region& region) {
                         facts["name"].get<std::string>(), name_of(partition.state),
                         name_of(partition.reason), partition.cpu,
                         facts["uptime_seconds"].get<double>(), partition.restarts, total);
+    windows += windows_text(facts);
   }
+  text += windows;
   for (std::size_t i = 0; i < region.partition_count; ++i) {
     const status::PartitionStatus& partition = region.partitions[i];
     std::vector<std::pair<std::uint64_t, std::string_view>> exits;

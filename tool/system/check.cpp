@@ -298,6 +298,7 @@ Diagnostics check(const System& system) {
   }
   check_owners(system, diagnostics);
   check_links(system, diagnostics);
+  check_schedules(system, diagnostics);
   return diagnostics;
 }
 

@@ -92,17 +92,19 @@ void check_shares(const System& system, Diagnostics& diagnostics) {
             "leave out some partitions", diagnostics);
 }
 
-// Partitions may share a processor of an ARMv7 board, by fixed priority.
+// Partitions may share a processor of an ARMv7 board, by fixed priority where it has no time table.
 void check_priorities(const System& system, Diagnostics& diagnostics) {
   for (std::size_t i = 0; i < system.partitions.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       const Partition &first = system.partitions[j], &second = system.partitions[i];
-      if (first.cpu != second.cpu || first.armv7.priority != second.armv7.priority) continue;
-      add_error(
-          system, second.cpu_where,
-          fmt::format("processor {} has two owners of priority {}: {} and {} (line {})", second.cpu,
-                      second.armv7.priority, second.name, first.name, first.cpu_where.line),
-          "give each a 'cpu' or a 'priority' of its own", diagnostics);
+      const unsigned priority = second.armv7.priority.value_or(0);
+      if (first.cpu != second.cpu || first.armv7.priority.value_or(0) != priority) continue;
+      if (system.schedule_of(second.cpu) != nullptr) continue;
+      add_error(system, second.cpu_where,
+                fmt::format("processor {} has two owners of priority {}: {} and {} (line {})",
+                            second.cpu, priority, second.name, first.name, first.cpu_where.line),
+                "give each a 'cpu' or a 'priority' of its own, or the processor a [[schedule]]",
+                diagnostics);
     }
   }
 }

@@ -5,6 +5,7 @@
 // image/layout.hpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -112,8 +113,8 @@ struct Armv7Spec {
   std::uint64_t shadow_memory = kDefaultShadowMemory;  // bytes for its shadow page tables
   plan::UserAccess user_access = plan::UserAccess::Lazy;
   plan::View view = plan::View::Domains;
-  std::uint32_t slow_paths = 0;  // plan::FastPath bits
-  unsigned priority = 0;         // among partitions of one CPU; 0 is the highest
+  std::uint32_t slow_paths = 0;      // plan::FastPath bits
+  std::optional<unsigned> priority;  // among partitions of one CPU; 0, the default, is the highest
   Position device_tree_where, shadow_memory_where, priority_where;
 };
 
@@ -159,12 +160,35 @@ struct Link {
   Position where;
 };
 
+// A processor's time table.
+struct TimeWindow {
+  std::size_t partition = 0;  // index in System::partitions
+  std::uint32_t start_us = 0, length_us = 0;
+  Position where;
+};
+struct Schedule {
+  static constexpr std::uint32_t kDefaultTolerance = 200;  // microseconds
+
+  unsigned cpu = 0;
+  std::uint32_t frame_us = 0, tolerance_us = kDefaultTolerance;
+  plan::OverrunPolicy on_overrun = plan::OverrunPolicy::Log;
+  std::vector<TimeWindow> windows;  // in the order of time
+  Position where, cpu_where, frame_where;
+};
+
 struct System {
   std::string file;  // as the user named it
   std::string name;  // `name` in the file, else the file's stem
   Machine machine;
   std::vector<Partition> partitions;
   std::vector<Link> links;
+  std::vector<Schedule> schedules;
+
+  // The time table of processor `cpu`, or null.
+  [[nodiscard]] const Schedule* schedule_of(unsigned cpu) const {
+    const auto found = std::ranges::find(schedules, cpu, &Schedule::cpu);
+    return found == schedules.end() ? nullptr : &*found;
+  }
 
   // The COM numbers of the UARTs that partition `index` has: its console's, then its links'.
   [[nodiscard]] std::vector<unsigned> uarts_of(std::size_t index) const {

@@ -15,17 +15,6 @@ namespace {
 constexpr std::uint32_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kDefaultHeartbeat = 20'000;  // microseconds
 
-std::optional<std::uint32_t> parse_microseconds(std::string_view text) {
-  std::uint32_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc{}) return std::nullopt;
-  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  while (unit.starts_with(' ')) unit.remove_prefix(1);
-  if (unit == "us") return value;
-  if (unit == "ms" && value <= kMax32 / 1000) return value * 1000;
-  return std::nullopt;
-}
-
 Machine parse_machine(const toml::table& table, const Context& context) {
   TomlReader reader(table, "[machine]", context.file, context.diagnostics);
   Machine machine;
@@ -39,16 +28,8 @@ Machine parse_machine(const toml::table& table, const Context& context) {
   if (board.is_armv7()) reader.refuse({"cpu"}, board.name);
   machine.cpu_model = reader.string("cpu").value_or(std::string(board.cpu_model));
   machine.cpu_model_where = reader.where("cpu");
-  machine.heartbeat_us = kDefaultHeartbeat;
+  machine.heartbeat_us = reader.microseconds("heartbeat").value_or(kDefaultHeartbeat);
   machine.heartbeat_where = reader.where("heartbeat");
-  if (const auto text = reader.string("heartbeat")) {
-    if (const auto period = parse_microseconds(*text)) {
-      machine.heartbeat_us = *period;
-    } else {
-      reader.error(machine.heartbeat_where, fmt::format("'{}' is not a time", *text),
-                   "write it as \"1 ms\" or \"500 us\"");
-    }
-  }
   reader.finish();
   return machine;
 }
@@ -60,18 +41,23 @@ unsigned default_cpus(const System& system) {
   return cpus;
 }
 
+// The index of the partition that is named, 0 after a complaint.
+std::size_t parse_owner(TomlReader& reader, const System& system) {
+  const std::string name = reader.string("partition", true).value_or("");
+  const auto owner = std::ranges::find(system.partitions, name, &Partition::name);
+  if (owner != system.partitions.end()) {
+    return static_cast<std::size_t>(owner - system.partitions.begin());
+  }
+  reader.error(reader.where("partition"), fmt::format("there is no partition '{}'", name),
+               "name one of the [[partition]] tables");
+  return 0;
+}
+
 LinkEnd parse_link_end(const toml::table& table, const Context& context, const System& system) {
   TomlReader reader(table, "an end of a [[link]]", context.file, context.diagnostics);
   LinkEnd end;
   end.where = reader.where();
-  const std::string name = reader.string("partition", true).value_or("");
-  const auto owner = std::ranges::find(system.partitions, name, &Partition::name);
-  if (owner == system.partitions.end()) {
-    reader.error(reader.where("partition"), fmt::format("there is no partition '{}'", name),
-                 "name one of the [[partition]] tables");
-  } else {
-    end.partition = static_cast<std::size_t>(owner - system.partitions.begin());
-  }
+  end.partition = parse_owner(reader, system);
   end.com = parse_uart(reader, "port", context, false);
   if (end.com == 0) {
     reader.error(end.where, "an end of a link needs a serial port", "add port = \"com3\"");
@@ -101,18 +87,57 @@ Link parse_link(const toml::table& table, const Context& context, const System& 
   return link;
 }
 
-void parse_links(TomlReader& reader, const Context& context, System& system) {
-  const toml::node* links = reader.node("link");
-  if (links == nullptr) return;
-  const toml::array* list = links->as_array();
+TimeWindow parse_time_window(const toml::table& table, const Context& context,
+                             const System& system) {
+  TomlReader reader(table, "a window", context.file, context.diagnostics);
+  TimeWindow window;
+  window.where = reader.where();
+  window.partition = parse_owner(reader, system);
+  window.start_us = reader.microseconds("start", true).value_or(0);
+  window.length_us = reader.microseconds("length", true).value_or(0);
+  reader.finish();
+  return window;
+}
+
+Schedule parse_schedule(const toml::table& table, const Context& context, const System& system) {
+  TomlReader reader(table, "[[schedule]]", context.file, context.diagnostics);
+  Schedule schedule;
+  schedule.where = reader.where();
+  schedule.cpu = static_cast<unsigned>(reader.number("cpu", 255, true).value_or(0));
+  schedule.cpu_where = reader.where("cpu");
+  schedule.frame_us = reader.microseconds("frame", true).value_or(0);
+  schedule.frame_where = reader.where("frame");
+  schedule.tolerance_us = reader.microseconds("tolerance").value_or(Schedule::kDefaultTolerance);
+  constexpr plan::OverrunPolicy kPolicies[] = {plan::OverrunPolicy::Log, plan::OverrunPolicy::Stop};
+  schedule.on_overrun = kPolicies[reader.choice("on_overrun", {"log", "stop"}).value_or(0)];
+  const toml::node* windows = reader.node("windows", true);
+  const toml::array* list = windows == nullptr ? nullptr : windows->as_array();
+  if (list != nullptr && list->is_homogeneous<toml::table>()) {
+    for (const toml::node& element : *list) {
+      schedule.windows.push_back(parse_time_window(*element.as_table(), context, system));
+    }
+    std::ranges::sort(schedule.windows, {}, &TimeWindow::start_us);
+  } else if (windows != nullptr) {
+    reader.error(position_of(windows->source()), "'windows' is a list of tables, and not empty",
+                 "write windows = [{ partition = \"a\", start = \"0 ms\", length = \"2 ms\" }, "
+                 "{ partition = \"b\", start = \"2 ms\", length = \"8 ms\" }]");
+  }
+  reader.finish();
+  return schedule;
+}
+
+// Reads each table of the list under `key`, which need not be there.
+template <class Read>
+void parse_tables(TomlReader& reader, std::string_view key, Read&& read) {
+  const toml::node* tables = reader.node(key);
+  if (tables == nullptr) return;
+  const toml::array* list = tables->as_array();
   if (list == nullptr || !list->is_homogeneous<toml::table>()) {
-    reader.error(position_of(links->source()), "'link' must be a list of tables",
-                 "start each link with a line [[link]]");
+    reader.error(position_of(tables->source()), fmt::format("'{}' must be a list of tables", key),
+                 fmt::format("start each {0} with a line [[{0}]]", key));
     return;
   }
-  for (const toml::node& element : *list) {
-    system.links.push_back(parse_link(*element.as_table(), context, system));
-  }
+  for (const toml::node& element : *list) read(*element.as_table());
 }
 
 void parse_root(const toml::table& root, Context& context, System& system) {
@@ -137,8 +162,14 @@ void parse_root(const toml::table& root, Context& context, System& system) {
   }
   if (context.board->is_armv7()) {
     reader.refuse({"link"}, context.board->name);
+    parse_tables(reader, "schedule", [&](const toml::table& table) {
+      system.schedules.push_back(parse_schedule(table, context, system));
+    });
   } else {
-    parse_links(reader, context, system);
+    reader.refuse({"schedule"}, context.board->name);
+    parse_tables(reader, "link", [&](const toml::table& table) {
+      system.links.push_back(parse_link(table, context, system));
+    });
   }
   reader.finish();
 }
@@ -157,6 +188,22 @@ unsigned parse_uart(TomlReader& reader, std::string_view key, const Context& con
   for (const BoardUart& uart : context.board->uarts) names.emplace_back(uart.key);
   const auto chosen = reader.choice(key, names);
   return static_cast<unsigned>(!chosen ? 0 : none_allowed ? *chosen : *chosen + 1);
+}
+
+std::optional<std::uint32_t> parse_microseconds(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc{}) return std::nullopt;
+  std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  if (unit == "us") return value;
+  if (unit == "ms" && value <= kMax32 / 1000) return value * 1000;
+  return std::nullopt;
+}
+
+std::string time_text(std::uint32_t microseconds) {
+  return microseconds % 1000 == 0 ? fmt::format("{} ms", microseconds / 1000)
+                                  : fmt::format("{} us", microseconds);
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {

@@ -309,7 +309,9 @@ void parse_armv7(TomlReader& reader, const Context& context, Partition& partitio
   spec.user_access = kAccess[reader.choice("user_access", {"lazy", "strict"}).value_or(0)];
   constexpr plan::View kViews[] = {plan::View::Domains, plan::View::Roots};
   spec.view = kViews[reader.choice("view", {"domains", "roots"}).value_or(0)];
-  spec.priority = static_cast<unsigned>(reader.number("priority", 255).value_or(0));
+  if (const auto priority = reader.number("priority", 255)) {
+    spec.priority = static_cast<unsigned>(*priority);
+  }
   spec.priority_where = reader.where("priority");
   for (const auto& [name, position] : reader.strings("slow_paths")) {
     const auto path = std::ranges::find(kFastPaths, name, &FastPathName::name);

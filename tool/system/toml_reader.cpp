@@ -118,6 +118,14 @@ std::optional<std::uint64_t> TomlReader::size(std::string_view key, bool require
   return std::nullopt;
 }
 
+std::optional<std::uint32_t> TomlReader::microseconds(std::string_view key, bool required) {
+  const std::optional<std::string> text = string(key, required);
+  if (!text) return std::nullopt;
+  if (const auto value = parse_microseconds(*text)) return value;
+  error(where(key), fmt::format("'{}' is not a time", *text), "write it as \"1 ms\" or \"500 us\"");
+  return std::nullopt;
+}
+
 std::optional<std::size_t> TomlReader::choice(std::string_view key,
                                               const std::vector<std::string>& names) {
   const std::optional<std::string> value = string(key);

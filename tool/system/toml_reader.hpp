@@ -41,6 +41,9 @@ class TomlReader {
   // "192 MiB" or a number of bytes.
   std::optional<std::uint64_t> size(std::string_view key, bool required = false);
 
+  // "500 us" or "20 ms", in microseconds.
+  std::optional<std::uint32_t> microseconds(std::string_view key, bool required = false);
+
   // One of `names`: its index.
   std::optional<std::size_t> choice(std::string_view key, const std::vector<std::string>& names);
 

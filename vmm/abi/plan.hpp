@@ -16,7 +16,7 @@
 namespace mezzo::plan {
 
 inline constexpr std::uint32_t kMagic = 0x4f5a454d;  // "MEZO", little-endian
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kVersion = 4;
 
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxPartitions = 8;
@@ -24,7 +24,9 @@ inline constexpr std::uint32_t kMaxPieces = 32;
 inline constexpr std::uint32_t kMaxLoads = 64;
 inline constexpr std::uint32_t kMaxWindows = 64;
 inline constexpr std::uint32_t kMaxSilences = 64;
-inline constexpr std::uint32_t kMaxLines = 256;  // interrupt numbers of a GIC that we handle
+inline constexpr std::uint32_t kMaxSchedules = 4;
+inline constexpr std::uint32_t kMaxTimeWindows = 32;  // of one time table
+inline constexpr std::uint32_t kMaxLines = 256;       // interrupt numbers of a GIC that we handle
 inline constexpr std::uint32_t kMaxBusMasters = 8;
 inline constexpr std::uint32_t kMaxLinks = 4;       // of one partition
 inline constexpr std::uint32_t kNameSize = 32;      // with the terminating zero
@@ -95,6 +97,26 @@ struct Silence {
   std::uint32_t value;
   std::uint32_t busy;  // bits that are read as one until the device has obeyed; 0: it does at once
 };
+
+// A processor's time table: a frame that repeats, and windows in it. Times are microseconds.
+enum class OverrunPolicy : std::uint32_t { Log = 0, Stop = 1 };
+struct TimeWindow {
+  std::uint32_t partition;  // index
+  std::uint32_t start_us;   // in the frame
+  std::uint32_t length_us;  // at least kMinTimeWindowUs
+};
+struct Schedule {
+  std::uint32_t cpu;
+  std::uint32_t frame_us;      // at most kMaxFrameUs
+  std::uint32_t tolerance_us;  // by which a window may begin late
+  OverrunPolicy on_overrun;    // what happens to the partition that was in its way
+  std::uint32_t window_count;
+  TimeWindow windows[kMaxTimeWindows];  // in the order of time
+};
+// A switch between partitions takes some ten thousand instructions at worst that are not the
+// monitor's long operations; a window should be much longer.
+inline constexpr std::uint32_t kMinTimeWindowUs = 100;
+inline constexpr std::uint32_t kMaxFrameUs = 10'000'000;
 
 // How the rights of a guest's processes are kept apart from those of its kernel (ARMv7).
 enum class View : std::uint32_t { Domains = 0, Roots = 1 };
@@ -192,6 +214,8 @@ struct Plan {
   Window windows[kMaxWindows];
   std::uint32_t silence_count;  // ARMv7
   Silence silences[kMaxSilences];
+  std::uint32_t schedule_count;  // ARMv7; at most one for a CPU
+  Schedule schedules[kMaxSchedules];
 };
 
 static_assert(sizeof(Load) == 20);
@@ -199,10 +223,12 @@ static_assert(sizeof(Armv7) == (6 + kMaxLines / 32) * 4);
 static_assert(sizeof(Partition) ==
               kNameSize + (18 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Armv7));
 static_assert(sizeof(Board) == 20);
+static_assert(sizeof(Schedule) == 20 + kMaxTimeWindows * 12);
 static_assert(sizeof(Plan) == 14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +
                                   kMaxWindows * sizeof(Window) + 4 +
-                                  kMaxSilences * sizeof(Silence));
+                                  kMaxSilences * sizeof(Silence) + 4 +
+                                  kMaxSchedules * sizeof(Schedule));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
 // CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, four bytes at a

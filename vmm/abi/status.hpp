@@ -14,7 +14,7 @@
 namespace mezzo::status {
 
 inline constexpr std::uint32_t kMagic = 0x5453454d;  // "MEST", little-endian
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarting };
 
@@ -30,6 +30,7 @@ enum class StopReason : std::uint32_t {
   Forbidden,     // the guest did what it may not; detail: cause, eip
   CorruptImage,  // a pristine copy's checksum failed; detail: load index
   MachineCheck,  // detail: bank, status low, status high
+  Overrun,       // another partition's window began late because of it; detail: microseconds
   Count
 };
 
@@ -125,6 +126,18 @@ inline constexpr std::uint32_t kTraceEntries = 256;
 inline constexpr std::uint32_t kLogSize = 16384;
 inline constexpr std::uint32_t kMaxCpus = plan::kMaxPartitions;
 
+// What a partition gets of a processor that it shares (ARMv7); else all 0. Ticks as of tsc.
+struct Share {
+  std::uint64_t since_tsc;  // when counting began: all partitions of the processor were built
+  std::uint64_t run_ticks;  // so long it ran, or the monitor worked for it; waiting is no running
+  // Of a time table.
+  std::uint64_t windows;     // that began for it
+  std::uint64_t late_ticks;  // by which they began late, together
+  std::uint64_t late_most;   // likewise, the worst one
+  std::uint64_t overruns;    // of them that began later than the table tolerates, or behind missed
+  std::uint64_t missed;      // windows that were over before they could begin
+};
+
 struct PartitionStatus {
   char name[plan::kNameSize];
   State state;
@@ -135,6 +148,7 @@ struct PartitionStatus {
   std::uint64_t started_tsc;  // of this incarnation
   std::uint64_t stopped_tsc;  // 0 while it runs
   std::uint64_t exits[kExitCauses];
+  Share share;
 };
 
 struct TraceEntry {

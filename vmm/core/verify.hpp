@@ -43,6 +43,8 @@ enum class PlanError : std::uint32_t {
   PoolNotOwn,             // index: partition; of shadow tables
   LineNotOwn,             // index: partition
   WindowNotOwn,           // index: window
+  BadSchedule,            // index: schedule; windows, frame, or a CPU that has another one
+  ScheduleOfOthers,       // index: schedule; not exactly the partitions of its CPU
 };
 
 [[nodiscard]] constexpr const char* describe(PlanError error) {
@@ -97,6 +99,10 @@ enum class PlanError : std::uint32_t {
       return "an interrupt of another one's: partition";
     case PlanError::WindowNotOwn:
       return "not device registers of its partition alone: window";
+    case PlanError::BadSchedule:
+      return "windows that overlap, or are out of bounds: schedule";
+    case PlanError::ScheduleOfOthers:
+      return "not a window for each partition of its CPU and for no other: schedule";
   }
   return "unknown error";
 }
@@ -134,7 +140,8 @@ struct PlanCheck {
   if (plan.monitor_size != plan::monitor_size(architecture)) return {PlanError::BadMonitorSize};
   if (plan.partition_count == 0 || plan.partition_count > plan::kMaxPartitions ||
       plan.piece_count > plan::kMaxPieces || plan.load_count > plan::kMaxLoads ||
-      plan.window_count > plan::kMaxWindows || plan.silence_count > plan::kMaxSilences) {
+      plan.window_count > plan::kMaxWindows || plan.silence_count > plan::kMaxSilences ||
+      plan.schedule_count > plan::kMaxSchedules) {
     return {PlanError::BadCounts};
   }
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
@@ -233,8 +240,56 @@ struct PlanCheck {
   return false;
 }
 
-// Partitions: CPUs that exist and are given once, or on ARMv7 once for each priority, and nothing
-// that the monitor writes, or the guest starts at, outside.
+// The time table of `cpu`; null if it has none. Of a plan whose counts are verified.
+[[nodiscard]] inline const plan::Schedule* schedule_of(const plan::Plan& plan, std::uint32_t cpu) {
+  for (std::uint32_t n = 0; n < plan.schedule_count; ++n) {
+    if (plan.schedules[n].cpu == cpu) return &plan.schedules[n];
+  }
+  return nullptr;
+}
+
+// Whether the windows are in the order of time, long enough, and inside the frame.
+[[nodiscard]] inline bool has_good_windows(const plan::Schedule& schedule) {
+  if (schedule.frame_us > plan::kMaxFrameUs) return false;
+  if (schedule.window_count == 0 || schedule.window_count > plan::kMaxTimeWindows) return false;
+  std::uint32_t end = 0;
+  for (const plan::TimeWindow& window : std::span(schedule.windows).first(schedule.window_count)) {
+    if (window.length_us < plan::kMinTimeWindowUs || window.start_us < end) return false;
+    if (!contains(0, schedule.frame_us, window.start_us, window.length_us)) return false;
+    end = window.start_us + window.length_us;
+  }
+  return true;
+}
+
+// Whether the partitions with windows are those of the CPU, and more than one.
+[[nodiscard]] inline bool serves_its_cpu(const plan::Plan& plan, const plan::Schedule& schedule) {
+  std::uint32_t served = 0, own = 0, count = 0;  // bit n: partition n
+  for (const plan::TimeWindow& window : std::span(schedule.windows).first(schedule.window_count)) {
+    if (window.partition >= plan.partition_count) return false;
+    served |= 1u << window.partition;
+  }
+  for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
+    if (plan.partitions[n].cpu != schedule.cpu) continue;
+    own |= 1u << n;
+    ++count;
+  }
+  return served == own && count > 1;
+}
+
+// Time tables. Of a plan whose counts are verified.
+[[nodiscard]] inline PlanCheck verify_schedules(const plan::Plan& plan) {
+  static_assert(plan::kMaxPartitions <= 32);
+  for (std::uint32_t n = 0; n < plan.schedule_count; ++n) {
+    const plan::Schedule& schedule = plan.schedules[n];
+    const bool is_first = schedule_of(plan, schedule.cpu) == &schedule;
+    if (!is_first || !has_good_windows(schedule)) return {PlanError::BadSchedule, n};
+    if (!serves_its_cpu(plan, schedule)) return {PlanError::ScheduleOfOthers, n};
+  }
+  return {};
+}
+
+// Partitions: CPUs that exist and are given once, or on ARMv7 by a time table, or once for each
+// priority, and nothing that the monitor writes, or the guest starts at, outside.
 [[nodiscard]] inline PlanCheck verify_partitions(const plan::Plan& plan, std::uint32_t cpu_count) {
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
     const plan::Partition& row = plan.partitions[n];
@@ -243,7 +298,8 @@ struct PlanCheck {
       const plan::Partition& other = plan.partitions[m];
       if (other.cpu != row.cpu) continue;
       const bool can_share = plan.architecture == plan::Architecture::Armv7;
-      if (!can_share || other.armv7.priority == row.armv7.priority) {
+      const bool by_table = schedule_of(plan, row.cpu) != nullptr;
+      if (!can_share || (!by_table && other.armv7.priority == row.armv7.priority)) {
         return {PlanError::CpuTwice, n};
       }
     }
@@ -260,6 +316,7 @@ struct PlanCheck {
       }
     }
   }
+  if (const PlanCheck schedules = verify_schedules(plan); !schedules.good()) return schedules;
   for (std::uint32_t n = 0; n < plan.silence_count; ++n) {
     if (!is_in_devices(plan, plan.silences[n])) return {PlanError::SilenceOutsideDevices, n};
   }

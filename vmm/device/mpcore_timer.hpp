@@ -9,30 +9,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/division.hpp"
 #include "device/mpcore_private.hpp"
 
 namespace mezzo::device {
-
-// Quotient and remainder without the run-time library: this runs on cores without a divider, once
-// for each time that a counter has run out. `divisor` is not 0.
-struct Division {
-  std::uint64_t quotient = 0;
-  std::uint64_t remainder = 0;
-
-  static constexpr Division of(std::uint64_t dividend, std::uint64_t divisor) {
-    if (divisor == 1) return {dividend, 0};
-    Division result;
-    for (int bit = 63; bit >= 0; --bit) {
-      const bool carry = result.remainder >> 63 != 0;
-      result.remainder = result.remainder << 1 | (dividend >> bit & 1);
-      result.quotient <<= 1;
-      if (!carry && result.remainder < divisor) continue;
-      result.remainder -= divisor;
-      result.quotient |= 1;
-    }
-    return result;
-  }
-};
 
 // Counts down from a value, raises its event at 0, and starts again from the load value or stops.
 class DownCounter {

@@ -21,6 +21,11 @@ namespace mpcore = device::mpcore;
   return irq::GicDistributor(io::MachineRegisters(HostPhysical{the_plan.board.distributor}));
 }
 
+// So many ticks of now().
+[[nodiscard]] std::uint32_t ticks_of(std::uint32_t microseconds) {
+  return microseconds * kPeripheralClockMhz;
+}
+
 [[nodiscard]] bool is_commanded(std::uint32_t partition) {
   return armv7::is_commanded() && status_region.control.partition == partition;
 }
@@ -61,13 +66,32 @@ void Core::add(Cpu& cpu) {
   top[MEZZO_FRAME_STACK / 4] = layout::kFrame - kSaved * 4;
 }
 
+void Core::set_schedule(const plan::Schedule& schedule) {
+  on_overrun_ = schedule.on_overrun;
+  tolerance_ = ticks_of(schedule.tolerance_us);
+  table_.emplace(ticks_of(schedule.frame_us));
+  for (const plan::TimeWindow& window : std::span(schedule.windows).first(schedule.window_count)) {
+    const auto is_owner = [&](const Member& member) {
+      return member.cpu->partition == window.partition;
+    };
+    const auto members = std::span(members_).first(count_);
+    const auto owner = std::ranges::find_if(members, is_owner);
+    is_broken_ |= owner == members.end() ||
+                  !table_->add({.owner = static_cast<std::size_t>(owner - members.begin()),
+                                .begin = ticks_of(window.start_us),
+                                .length = ticks_of(window.length_us)});
+  }
+}
+
 void Core::start(Cpu& cpu) {
   current_ = floating_point_ = cpu.member;
   distributor().claim(mpcore::kPrivateTimerLine, 0);
 }
 
+// What the monitor did to build the guest is not the guest's fault.
 void Core::begin(Cpu& cpu) {
   members_[cpu.member].is_built = true;
+  members_[cpu.member].overrun_us = 0;
   yield(cpu, Rest::None);
 }
 
@@ -82,6 +106,7 @@ void Core::distribute(Cpu& cpu) {
       cpu.interrupts.handle(*taken);
       if (line == mpcore::kWatchdogLine) {
         for (Member& member : members_) member.has_beaten = true;
+        charge(now());
       }
       continue;
     }
@@ -104,17 +129,100 @@ bool Core::take_beat(const Cpu& cpu) {
   return std::exchange(members_[cpu.member].has_beaten, false);
 }
 
-// Who has not been built yet is first, so that no guest runs before all are.
+std::optional<Verdict> Core::take_overrun(const Cpu& cpu) {
+  const std::uint32_t overrun = std::exchange(members_[cpu.member].overrun_us, 0);
+  if (overrun == 0) return std::nullopt;
+  return Verdict::stop(status::StopReason::Overrun, overrun);
+}
+
+bool Core::are_all_built() const {
+  return std::ranges::all_of(std::span(members_).first(count_), &Member::is_built);
+}
+
+std::uint32_t Core::admitted() const {
+  if (!table_) return ~0u;
+  return table_->slot().owner ? 1u << *table_->slot().owner : 0;
+}
+
+status::Share& Core::share_of(std::size_t member) const {
+  return status_region.partitions[members_[member].cpu->partition].share;
+}
+
+void Core::charge(std::uint64_t time) {
+  if (!is_sharing_) return;
+  status::Share& share = share_of(current_);
+  share.run_ticks = share.run_ticks + (time - charged_);
+  charged_ = time;
+}
+
+// All partitions are built: from here on guests run.
+void Core::begin_sharing() {
+  is_sharing_ = true;
+  charged_ = now();
+  for (std::size_t n = 0; n < count_; ++n) share_of(n).since_tsc = charged_;
+  if (!table_) return;
+  table_->start(charged_);
+  must_set_timer_ = true;
+}
+
+// A boundary has passed only if the timer has run out, or was not set.
+void Core::follow_table() {
+  if (!is_sharing_ && are_all_built()) begin_sharing();
+  if (is_sharing_ && table_ && must_set_timer_ && table_->advance(now())) {
+    last_ran_ = has_slept_ ? std::nullopt : std::optional(current_);
+  }
+  has_slept_ = false;
+}
+
+// Whoever's window it is has the processor now, and uses it or lets it sleep.
+void Core::enter_window() {
+  if (!is_sharing_ || !table_) return;
+  const auto entry = table_->enter(now());
+  if (!entry) return;
+  status::Share& share = share_of(entry->owner);
+  share.windows = share.windows + 1 + entry->missed;
+  share.missed = share.missed + entry->missed;
+  share.late_ticks = share.late_ticks + entry->late;
+  const bool is_worst = entry->late > share.late_most;
+  if (is_worst) share.late_most = entry->late;
+  if (entry->late <= tolerance_ && entry->missed == 0) return;
+  share.overruns = share.overruns + 1;
+  const std::uint32_t late =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(entry->late, ~0u)) / kPeripheralClockMhz;
+  const auto name_of = [&](std::size_t member) {
+    return the_plan.partitions[members_[member].cpu->partition].name;
+  };
+  // Each new worst one, so that the log is not filled by what comes in every frame.
+  if (is_worst) {
+    log.line(name_of(entry->owner), ": a window began ", late, " us late, ",
+             static_cast<std::uint32_t>(entry->missed), " missed; before it ran ",
+             last_ran_ ? name_of(*last_ran_) : "nobody");
+  }
+  if (on_overrun_ == plan::OverrunPolicy::Stop && last_ran_) {
+    members_[*last_ran_].overrun_us = std::max(late, 1u);
+  }
+}
+
+void Core::rest_until_interrupt() {
+  charge(now());
+  wait_for_interrupt();
+  charged_ = now();
+  has_slept_ = true;
+}
+
+// Who has not been built yet is first, so that no guest runs before all are. By a table, who rests
+// is shown heartbeats in its windows only.
 std::optional<std::size_t> Core::choose() const {
   std::uint32_t runnable = 0, waiting = 0;
   for (std::size_t n = 0; n < count_; ++n) {
     const Member& member = members_[n];
     if (!member.is_built) return n;
-    const bool runs = member.rest == Rest::None || is_commanded(member.cpu->partition);
+    const bool runs = member.rest == Rest::None || is_commanded(member.cpu->partition) ||
+                      (table_ && member.cpu->interrupts.has_beaten());
     if (runs) runnable |= 1u << n;
     if (member.rest == Rest::Waiting) waiting |= 1u << n;
   }
-  return lines_.first_to_run(runnable, waiting);
+  return lines_.first_to_run(runnable & admitted(), waiting & admitted());
 }
 
 void Core::yield(Cpu& cpu, Rest rest) {
@@ -124,20 +232,23 @@ void Core::yield(Cpu& cpu, Rest rest) {
   for (;;) {
     distribute(cpu);
     cpu.roots.use_flat();  // the others' memory
+    follow_table();
     const std::optional<std::size_t> next = choose();
     if (next && next != cpu.member) {
       switch_to(cpu, *next);  // who leaves this loop, or first comes into it, with the timer set
       continue;
     }
+    enter_window();
     set_timer();
-    if (next || cpu.interrupts.has_beaten()) break;
-    wait_for_interrupt();
+    if (next || (!table_ && cpu.interrupts.has_beaten())) break;
+    rest_until_interrupt();
   }
   own = Rest::None;
 }
 
 void Core::switch_to(Cpu& from, std::size_t to) {
   save(from);
+  charge(now());
   current_ = to;
   const LoadedRoot root = members_[to].cpu->roots.flat();
   switch_stacks(root.table, root.asid);
@@ -149,8 +260,10 @@ void Core::set_timer() {
   must_set_timer_ = false;
   constexpr std::uint64_t kLongest = 0xffffffff;
   std::optional<std::uint64_t> earliest;
-  for (const Member& member : std::span(members_).first(count_)) {
-    const auto next = member.cpu->devices.shared()->page.next();
+  if (is_sharing_ && table_) earliest = table_->slot().end;
+  for (std::size_t n = 0; n < count_; ++n) {
+    if ((admitted() >> n & 1) == 0) continue;  // its timers run out on its list, in its window
+    const auto next = members_[n].cpu->devices.shared()->page.next();
     if (next && (!earliest || *next < *earliest)) earliest = next;
   }
   private_timer().write32(mpcore::kControl, 0);

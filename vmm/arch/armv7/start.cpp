@@ -98,6 +98,10 @@ void share_processors() {
       cores[index].add(*next);
       if (cores[index].is_broken()) refuse("an interrupt has two owners", next->partition);
     }
+    const plan::Schedule* const schedule = schedule_of(the_plan, index);
+    if (schedule == nullptr) continue;
+    cores[index].set_schedule(*schedule);
+    if (cores[index].is_broken()) refuse("a time table that does not fit its processor", index);
   }
 }
 

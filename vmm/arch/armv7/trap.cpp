@@ -299,6 +299,7 @@ void settle_shared(Exit& exit, Core& core) {
   Cpu& cpu = exit.cpu;
   if (cpu.devices.take_accessed()) core.timers_changed();
   core.yield(cpu, Core::Rest::None);
+  if (const auto end = core.take_overrun(cpu)) end_partition(cpu, *end);
   core.set_timer();
   if (is_guest_interrupted(cpu) && !has_masked(cpu)) deliver_interrupt(exit);
   leave_interrupts(exit, is_guest_interrupted(cpu) && has_masked(cpu), false);
@@ -328,6 +329,7 @@ Verdict wait_shared(Cpu& cpu, Core& core) {
     if (cpu.interrupts.has_beaten() || is_commanded()) obey_control(cpu);
     if (is_guest_interrupted(cpu)) return Verdict::skip();
     core.yield(cpu, Core::Rest::Waiting);
+    if (const auto end = core.take_overrun(cpu)) return *end;
   }
 }
 
