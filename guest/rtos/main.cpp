@@ -5,6 +5,7 @@
 //   period=COUNTS  of the local APIC's timer, for a tick (1000000)
 //   every=TICKS    between reports (1000)
 //   reports=N      then it halts (0: never)
+//   kicks=N        of its watchdog: one with each of the first N reports (0)
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -43,7 +44,7 @@ struct Statistics {
 
 rtos::Kernel<Port> kernel;
 rtos::Semaphore<Port> ticked(kernel, 0);
-std::uint32_t period, every, reports;
+std::uint32_t period, every, reports, kicks;
 Statistics in_handler, in_task;  // counts of the timer since it was due
 
 struct Stack {
@@ -86,6 +87,7 @@ void report(void*) {
     print(" measured: handler ", handler);
     print(", task ", task);
     guest::print("\n");
+    if (n < kicks) rtos::ia32::kick_watchdog();
   }
   guest::print("rtos ends\n");
   stop_for_ever();
@@ -119,6 +121,7 @@ extern "C" [[noreturn]] void rtos_main(std::uint32_t magic, const MultibootInfo*
   period = guest::option("period").number(1'000'000);
   every = guest::option("every").number(1000);
   reports = guest::option("reports").number(0);
+  kicks = guest::option("kicks").number(0);
   guest::print("rtos starts\n");
   kernel.add(measuring, measuring_stack.bytes, 1, measure, nullptr);
   kernel.add(reporting, reporting_stack.bytes, 10, report, nullptr);

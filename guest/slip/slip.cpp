@@ -3,10 +3,13 @@
 //
 // A static i386 Linux program without a C library, for guests whose busybox has no slattach. It
 // sets no address; that is for ip(8).
+#include "linux/ia32.hpp"
 
 namespace {
 
-constexpr int kExit = 1, kWrite = 4, kOpen = 5, kPause = 29, kIoctl = 54;
+using guest::address_of, guest::call, guest::fail;
+
+constexpr int kOpen = 5, kPause = 29, kIoctl = 54;
 constexpr int kReadWrite = 2, kNoControllingTerminal = 0400;
 constexpr unsigned kSetTermios = 0x5402, kSetLineDiscipline = 0x5423, kSetEncapsulation = 0x8926;
 constexpr int kSlipDiscipline = 1, kUncompressed = 0;
@@ -18,24 +21,6 @@ struct Termios {
   unsigned char line;
   unsigned char characters[19];
 };
-
-int call(int number, long first = 0, long second = 0, long third = 0) {
-  int result;
-  asm volatile("int $0x80"
-               : "=a"(result)
-               : "a"(number), "b"(first), "c"(second), "d"(third)
-               : "memory");
-  return result;
-}
-
-long address_of(const void* object) { return reinterpret_cast<long>(object); }
-
-[[noreturn]] void fail(const char* what) {
-  int length = 0;
-  while (what[length] != 0) ++length;
-  call(kWrite, 2, address_of(what), length);
-  for (;;) call(kExit, 1);
-}
 
 }  // namespace
 
@@ -57,7 +42,3 @@ extern "C" [[noreturn]] void run(const int* stack) {
   }
   for (;;) call(kPause);
 }
-
-// The kernel puts the argument count and the arguments' addresses on top of the stack.
-asm(".globl _start\n_start: mov %esp, %eax\n and $-16, %esp\n sub $12, %esp\n push %eax\n call "
-    "run");

@@ -73,6 +73,7 @@ class FakeMachine {
   std::map<std::uint32_t, std::uint64_t> msrs;   // those this processor has
   std::map<std::uint16_t, std::uint32_t> ports;  // what IN answers
   std::uint64_t tsc = 0;
+  unsigned kicks = 0;  // of the watchdog
   bool has_xcr = true;
 
   // ---- what a test looks at ----
@@ -146,6 +147,7 @@ class FakeMachine {
     return has_xcr;
   }
   [[nodiscard]] std::uint64_t read_tsc() const { return tsc; }
+  void kick_watchdog() { ++kicks; }
   void write_back_caches() { ++cache_write_backs; }
   void clear_task_switched() { ++task_switched_cleared; }
 

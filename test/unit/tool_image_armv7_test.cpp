@@ -260,6 +260,38 @@ TEST(Armv7Compile, CarriesWhatTheUserChose) {
   EXPECT_EQ(row.priority, 2U);
 }
 
+TEST(Armv7Compile, CarriesTimeTablesAndWatchdogs) {
+  const std::string text =
+      vexpress_text(armv7_partition("a", 0,
+                                    kBusybox + "watchdog = \"2 s\"\nwatchdog_boot = \"9 s\"\n"
+                                               "on_watchdog = \"stop\"") +
+                    armv7_partition("rt", 0, "", "\"2 MiB\"", "package = \"elf\"")) +
+      "[[schedule]]\ncpu = 0\nframe = \"10 ms\"\non_overrun = \"stop\"\nwindows = [\n"
+      "{ partition = \"a\", start = \"3 ms\", length = \"7 ms\" },\n"
+      "{ partition = \"rt\", start = \"0 ms\", length = \"2500 us\" }]\n";
+  const CompiledImage image = compiled(text);
+  EXPECT_EQ(image.plan.partitions[0].watchdog_us, 2'000'000U);
+  EXPECT_EQ(image.plan.partitions[0].watchdog_boot_us, 9'000'000U);
+  EXPECT_EQ(image.plan.partitions[0].on_watchdog, plan::WatchdogPolicy::Stop);
+  EXPECT_EQ(window_at(image, 0, 0x1000f000), plan::WindowKind::Watchdog);
+  EXPECT_EQ(window_at(image, 1, 0x1000f000), std::nullopt);
+  ASSERT_EQ(image.plan.schedule_count, 1U);
+  const plan::Schedule& schedule = image.plan.schedules[0];
+  EXPECT_EQ(schedule.on_overrun, plan::OverrunPolicy::Stop);
+  ASSERT_EQ(schedule.window_count, 2U);
+  EXPECT_EQ(schedule.windows[0].partition, 1U);
+  EXPECT_EQ(schedule.windows[0].length_us, 2'500U);
+  EXPECT_EQ(schedule.windows[1].start_us, 3'000U);
+  EXPECT_TRUE(verify_schedules(image.plan).good());
+  const std::string words = report(parsed(text), image);
+  for (const char* part :
+       {"time table of processor 0: frame 10 ms, tolerance 200 us, on an overrun: "
+        "stop\n  at 0 ms: rt for 2500 us\n  at 3 ms: a for 7 ms\n",
+        "without a kick for 2000 ms, or 9000 ms from its start: stop", "watchdog, emulated"}) {
+    EXPECT_NE(words.find(part), std::string::npos) << part << "\n" << words;
+  }
+}
+
 TEST(Armv7Compile, ASmallGuestWithATreeGetsItInR2) {
   const std::string tree =
       (std::filesystem::temp_directory_path() / fmt::format("tree-{}.dtb", getpid())).string();

@@ -102,6 +102,11 @@ TEST_F(Hypercall, CountersHaveTwoHalvesAndAnEnd) {
   EXPECT_EQ(result_of(Call::Counter), 0u);
 }
 
+TEST_F(Hypercall, KickWatchdog) {
+  EXPECT_EQ(result_of(Call::KickWatchdog), 0u);
+  EXPECT_EQ(guest.machine.kicks, 1u);
+}
+
 TEST_F(Hypercall, StopAndRestart) {
   const Verdict stop = call(static_cast<std::uint32_t>(Call::StopSelf));
   EXPECT_EQ(stop.kind, Kind::Stop);

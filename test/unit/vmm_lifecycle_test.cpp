@@ -369,6 +369,87 @@ TEST(Lifecycle, AFaultWithoutPolicyStaysStopped) {
   EXPECT_TRUE(f.platform.while_asleep.empty());
 }
 
+// A guest that has kicked once, and not for as long as it may.
+struct Silent : Fixture {
+  explicit Silent(plan::WatchdogPolicy policy) {
+    region.tsc_khz = 1'000'000;
+    plan.partitions[1].watchdog_us = 1000;
+    plan.partitions[1].on_watchdog = policy;
+    start();
+    health::kick(plan.partitions[1], row().watchdog, platform.time);
+    platform.time += 2'000'000;
+    platform.heartbeat = true;
+  }
+};
+
+TEST(Lifecycle, AWatchdogRestartsAndTheTimeIsTaken) {
+  Silent f(plan::WatchdogPolicy::Restart);
+  f.spoil_memory();
+  EXPECT_EQ(f.life.obey(), Next::Begin);
+  EXPECT_EQ(f.platform.calls, (std::vector<std::string>{"quiesce", "reset", "complete"}));
+  EXPECT_TRUE(f.is_loaded());
+  EXPECT_EQ(f.row().state, State::Running);
+  EXPECT_EQ(f.row().reason, StopReason::Watchdog);
+  EXPECT_EQ(f.row().restarts, 1u);
+  EXPECT_EQ(f.row().watchdog.expiries, 1u);
+  EXPECT_TRUE(f.logged("g: its watchdog has run out"));
+  Partition(f.plan, f.plan.partitions[1], f.row()).enters(f.platform.time + 5000);
+  EXPECT_NEAR(static_cast<double>(f.row().watchdog.restart_ticks), 1'005'000.0, 3000.0);
+  EXPECT_EQ(f.row().watchdog.restart_most, f.row().watchdog.restart_ticks);
+  f.platform.heartbeat = true;
+  f.platform.time += 2'000'000;
+  EXPECT_EQ(f.life.obey(), Next::Continue) << "not watched before it kicks";
+}
+
+TEST(Lifecycle, AWatchdogStopsWhateverTheFaultPolicy) {
+  Silent f(plan::WatchdogPolicy::Stop);
+  f.plan.partitions[1].fault_policy = plan::FaultPolicy::Restart;
+  f.platform.while_asleep.emplace_back([&] {
+    EXPECT_EQ(f.row().state, State::Stopped);
+    EXPECT_EQ(f.row().reason, StopReason::Watchdog);
+    f.command(Command::Restart);
+  });
+  EXPECT_EQ(f.life.obey(), Next::Begin);
+  Partition(f.plan, f.plan.partitions[1], f.row()).enters(f.platform.time);
+  EXPECT_EQ(f.row().watchdog.restart_ticks, 0u) << "the user restarted it";
+}
+
+TEST(Lifecycle, WatchdogsRestartsHaveTheLimit) {
+  Silent f(plan::WatchdogPolicy::Restart);
+  f.plan.partitions[1].restart_limit = 1;
+  f.row().restarts = 1;
+  f.later(Command::Restart);
+  EXPECT_EQ(f.life.obey(), Next::Begin);
+  EXPECT_TRUE(f.platform.while_asleep.empty());
+}
+
+TEST(Lifecycle, AWatchdogThatOnlyLogsChangesNothing) {
+  Silent f(plan::WatchdogPolicy::Log);
+  EXPECT_EQ(f.life.obey(), Next::Continue);
+  EXPECT_EQ(f.row().watchdog.expiries, 1u);
+  EXPECT_TRUE(f.platform.calls.empty());
+}
+
+TEST(Lifecycle, AnotherCpusHeartbeatFindsIt) {
+  Silent f(plan::WatchdogPolicy::Restart);
+  Life other(f.platform, f.plan, f.region, f.log, 1, 0, f.owed);
+  EXPECT_EQ(other.obey(), Next::Continue);
+  EXPECT_TRUE(health::is_due(f.region, 1));
+  EXPECT_EQ(f.life.obey(), Next::Begin) << "without one of its own";
+}
+
+TEST(Lifecycle, APauseIsNoSilence) {
+  Silent f(plan::WatchdogPolicy::Restart);
+  f.platform.heartbeat = false;
+  f.command(Command::Pause);
+  f.platform.while_asleep.emplace_back([&] { f.platform.heartbeat = true; });
+  f.later(Command::Resume);
+  EXPECT_EQ(f.life.obey(), Next::Continue);
+  f.platform.heartbeat = true;
+  EXPECT_EQ(f.life.obey(), Next::Continue);
+  EXPECT_EQ(f.row().watchdog.expiries, 0u);
+}
+
 TEST(Lifecycle, AGuestMayRestartItself) {
   Fixture f;
   f.start();

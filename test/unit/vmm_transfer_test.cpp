@@ -293,6 +293,16 @@ TEST_F(Ports, AreClosedUnlessTheBitmapOpensThem) {
   EXPECT_TRUE(raises(out_dx(0x3f9, 1), kProtection, 0));
 }
 
+// Of the bus nothing is touched.
+TEST_F(Ports, TheWatchdogsIsTheMonitors) {
+  EXPECT_TRUE(raises(out_dx(hypercall::kWatchdogPort, 1), kProtection, 0));
+  EXPECT_EQ(guest.machine.kicks, 0u) << "its kernel has not allowed it";
+  allow(hypercall::kWatchdogPort);
+  EXPECT_EQ(out_dx(hypercall::kWatchdogPort, 1).kind, Kind::Skip);
+  EXPECT_EQ(guest.machine.kicks, 1u);
+  EXPECT_TRUE(guest.machine.port_writes.empty());
+}
+
 TEST_F(Ports, WideAccessesNeedEveryBit) {
   for (const std::uint32_t first : {0x1f0u, 0x1f7u, 0x1f5u}) {
     for (const unsigned bytes : {2u, 4u}) {

@@ -167,6 +167,79 @@ TEST(VerifyPlan, APieceBelongsToOnePartition) {
          PlanError::BadCounts, 1);
 }
 
+// Two partitions of one CPU, and a table for it.
+PlanCheck with_schedule(
+    const std::function<void(plan::Schedule&)>& change,
+    const std::function<void(plan::Plan&)>& more = [](plan::Plan&) {}) {
+  plan::Plan p = good_image().plan;
+  p.architecture = plan::Architecture::Armv7;
+  p.partitions[1].cpu = 0;
+  p.schedule_count = 1;
+  p.schedules[0] = {.cpu = 0,
+                    .frame_us = 10'000,
+                    .tolerance_us = 100,
+                    .on_overrun = plan::OverrunPolicy::Log,
+                    .window_count = 3,
+                    .windows = {{0, 0, 1000}, {1, 1000, 5000}, {0, 9000, 1000}}};
+  change(p.schedules[0]);
+  more(p);
+  return verify_partitions(p, 4);
+}
+
+TEST(VerifyPlan, ATimeTableMayShareACpu) {
+  expect(with_schedule([](plan::Schedule&) {}), PlanError::None);
+  expect(with_schedule([](plan::Schedule& s) { s.cpu = 1; }), PlanError::CpuTwice, 1);
+  expect(with_schedule([](plan::Schedule&) {},
+                       [](plan::Plan& p) { p.architecture = plan::Architecture::Ia32; }),
+         PlanError::CpuTwice, 1);
+}
+
+TEST(VerifyPlan, WindowsAreInOrderLongEnoughAndInTheFrame) {
+  const auto bad = [](const std::function<void(plan::Schedule&)>& change) {
+    expect(with_schedule(change), PlanError::BadSchedule, 0);
+  };
+  bad([](plan::Schedule& s) { s.window_count = 0; });
+  bad([](plan::Schedule& s) { s.window_count = plan::kMaxTimeWindows + 1; });
+  bad([](plan::Schedule& s) { s.frame_us = 0; });
+  bad([](plan::Schedule& s) { s.frame_us = 9999; });
+  bad([](plan::Schedule& s) { s.frame_us = plan::kMaxFrameUs + 1; });
+  bad([](plan::Schedule& s) { s.windows[1].start_us = 999; });
+  bad([](plan::Schedule& s) { s.windows[1].length_us = plan::kMinTimeWindowUs - 1; });
+  bad([](plan::Schedule& s) { s.windows[1].length_us = 0xffffffff; });
+  bad([](plan::Schedule& s) { s.windows[2].start_us = 0xffffff00; });
+  expect(with_schedule([](plan::Schedule&) {},
+                       [](plan::Plan& p) {
+                         p.schedule_count = 2;
+                         p.schedules[1] = p.schedules[0];
+                       }),
+         PlanError::BadSchedule, 1);
+  expect(after([](Image& i) { i.plan.schedule_count = plan::kMaxSchedules + 1; }),
+         PlanError::BadCounts);
+}
+
+TEST(VerifyPlan, ATimeTableServesItsCpu) {
+  const auto bad = [](const std::function<void(plan::Schedule&)>& change) {
+    expect(with_schedule(change), PlanError::ScheduleOfOthers, 0);
+  };
+  bad([](plan::Schedule& s) { s.windows[1].partition = 0; });
+  bad([](plan::Schedule& s) { s.windows[1].partition = 2; });
+  bad([](plan::Schedule& s) { s.windows[1].partition = ~0u; });
+  expect(with_schedule([](plan::Schedule& s) { s.window_count = 1; },
+                       [](plan::Plan& p) { p.partitions[1].cpu = 1; }),
+         PlanError::ScheduleOfOthers, 0);
+}
+
+TEST(VerifyPlan, WatchdogsAreBounded) {
+  expect(after([](Image& i) { i.plan.partitions[1].watchdog_us = plan::kMaxWatchdogUs + 1; }),
+         PlanError::BadWatchdog, 1);
+  expect(after([](Image& i) { i.plan.partitions[0].watchdog_boot_us = ~0u; }),
+         PlanError::BadWatchdog, 0);
+  expect(after([](Image& i) {
+           i.plan.partitions[0].on_watchdog = static_cast<plan::WatchdogPolicy>(3);
+         }),
+         PlanError::BadWatchdog, 0);
+}
+
 TEST(VerifyPlan, NamesEnd) {
   expect(after([](Image& i) {
            std::memset(i.plan.partitions[0].name, 'x', sizeof i.plan.partitions[0].name);

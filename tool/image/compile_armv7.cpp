@@ -127,6 +127,9 @@ class Compiler {
       const bool emulated = private_page && shares_processor(partition);
       add_window(region, emulated ? plan::WindowKind::Interface : region.kind);
     }
+    if (partition.watchdog_us != 0) {
+      add_window({board_.armv7.watchdog, plan::kPageSize}, plan::WindowKind::Watchdog);
+    }
     if (partition.console != 0) {
       const system::BoardUart& uart = board_.uart(partition.console);
       add_window({uart.base, plan::kPageSize}, plan::WindowKind::Direct);

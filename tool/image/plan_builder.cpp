@@ -48,6 +48,9 @@ plan::Partition& PlanBuilder::begin_partition(std::size_t index) {
   begun.cpu = partition.cpu;
   begun.fault_policy = partition.fault_policy;
   begun.restart_limit = partition.restart_limit;
+  begun.watchdog_us = partition.watchdog_us;
+  begun.watchdog_boot_us = partition.watchdog_boot_us;
+  begun.on_watchdog = partition.on_watchdog;
   begun.interrupts = partition.interrupts;
   begun.first_piece = plan.piece_count;
   begun.first_load = plan.load_count;

@@ -23,6 +23,8 @@ std::string_view kind_text(plan::WindowKind kind) {
       return "clocks, interrupts, pins, timers: direct but for the watchdog";
     case plan::WindowKind::Ignored:
       return "reads as zero";
+    case plan::WindowKind::Watchdog:
+      return "watchdog, emulated";
     case plan::WindowKind::Count:
       break;
   }

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "system/parse.hpp"
+
 namespace mezzo::image {
 
 std::string size_text(std::uint64_t size) {
@@ -51,8 +53,16 @@ std::string disk_text(const system::Partition& partition) {
 }
 
 std::string policy_text(const plan::Partition& row) {
-  if (row.fault_policy == plan::FaultPolicy::Stop) return "stop";
-  return row.restart_limit == 0 ? "restart" : fmt::format("restart, {} times", row.restart_limit);
+  const std::string restart =
+      row.restart_limit == 0 ? "restart" : fmt::format("restart, {} times", row.restart_limit);
+  std::string text = row.fault_policy == plan::FaultPolicy::Stop ? "stop" : restart;
+  if (row.watchdog_us == 0) return text;
+  text += fmt::format("; without a kick for {}", system::time_text(row.watchdog_us));
+  if (row.watchdog_boot_us != 0) {
+    text += fmt::format(", or {} from its start", system::time_text(row.watchdog_boot_us));
+  }
+  const std::string actions[] = {"log", "stop", restart};
+  return text + ": " + actions[static_cast<std::size_t>(row.on_watchdog)];
 }
 
 std::string cmdline_text(const PartitionReport& report) {

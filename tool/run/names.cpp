@@ -15,7 +15,7 @@ constexpr std::array<std::string_view, 5> kStates = {"built", "running", "paused
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::StopReason::Count)>
     kReasons = {"none",          "reset",         "halted",      "triple_fault",
                 "by_command",    "by_self",       "unsupported", "forbidden",
-                "corrupt_image", "machine_check", "overrun"};
+                "corrupt_image", "machine_check", "watchdog",    "overrun"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::ExitCause::Count)> kCauses =
     {"read_cr0",

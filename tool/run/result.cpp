@@ -42,6 +42,13 @@ json share_json(const status::Region& region, const status::Share& share) {
           {"windows", std::move(windows)}};
 }
 
+json watchdog_json(const status::Region& region, const status::Watchdog& watchdog) {
+  return {{"kicks", watchdog.kicks},
+          {"expiries", watchdog.expiries},
+          {"restart_us", microseconds(region, watchdog.restart_ticks)},
+          {"restart_most_us", microseconds(region, watchdog.restart_most)}};
+}
+
 json crash_json(const status::CrashRecord& crash) {
   if (crash.valid == 0) return nullptr;
   return {{"cpu", crash.cpu},
@@ -74,7 +81,8 @@ json unborn() {
           {"cpu", nullptr},
           {"uptime_seconds", 0.0},
           {"exits", json::object()},
-          {"share", nullptr}};
+          {"share", nullptr},
+          {"watchdog", watchdog_json({}, {})}};
 }
 
 }  // namespace
@@ -93,7 +101,8 @@ json partition_json(const status::Region& region, std::size_t index) {
           {"cpu", partition.cpu},
           {"uptime_seconds", uptime(region, partition)},
           {"exits", std::move(exits)},
-          {"share", share_json(region, partition.share)}};
+          {"share", share_json(region, partition.share)},
+          {"watchdog", watchdog_json(region, partition.watchdog)}};
 }
 
 json monitor_json(const std::optional<status::Region>& region) {

@@ -54,6 +54,20 @@ std::string windows_text(const nlohmann::json& partition) {
       windows["overruns"].get<std::uint64_t>(), windows["missed"].get<std::uint64_t>());
 }
 
+// What a partition's watchdog has seen; empty if that is nothing.
+std::string watchdog_text(const nlohmann::json& partition) {
+  const nlohmann::json& watchdog = partition["watchdog"];
+  if (watchdog["kicks"] == 0 && watchdog["expiries"] == 0) return {};
+  std::string text =
+      fmt::format("\nWatchdog of {}: kicked {} times, has run out {} times\n",
+                  partition["name"].get<std::string>(), watchdog["kicks"].get<std::uint32_t>(),
+                  watchdog["expiries"].get<std::uint32_t>());
+  if (watchdog["restart_most_us"] == 0.0) return text;
+  return text + fmt::format("  from there to the first instruction: {:.1f} ms, at most {:.1f} ms\n",
+                            watchdog["restart_us"].get<double>() / 1000,
+                            watchdog["restart_most_us"].get<double>() / 1000);
+}
+
 }  // namespace
 
 std::string rate_table(const status::Region& before, const status::Region& now) {
@@ -83,7 +97,7 @@ std::string rate_table(const status::Region& before, const status::Region& now) 
 std::string partition_table(const status::Region& region) {
   std::string text = fmt::format("{:<16} {:<10} {:<14} {:>3} {:>10} {:>8} {:>12}\n", "PARTITION",
                                  "STATE", "LAST STOP", "CPU", "UPTIME", "RESTARTS", "EXITS");
-  std::string windows;
+  std::string more;
   for (std::size_t i = 0; i < region.partition_count; ++i) {
     const status::PartitionStatus& partition = region.partitions[i];
     const nlohmann::json facts = partition_json(region, i);
@@ -93,9 +107,9 @@ std::string partition_table(const status::Region& region) {
                         facts["name"].get<std::string>(), name_of(partition.state),
                         name_of(partition.reason), partition.cpu,
                         facts["uptime_seconds"].get<double>(), partition.restarts, total);
-    windows += windows_text(facts);
+    more += windows_text(facts) + watchdog_text(facts);
   }
-  text += windows;
+  text += more;
   for (std::size_t i = 0; i < region.partition_count; ++i) {
     const status::PartitionStatus& partition = region.partitions[i];
     std::vector<std::pair<std::uint64_t, std::string_view>> exits;

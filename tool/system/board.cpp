@@ -161,6 +161,7 @@ constexpr BoardInfo kVexpressA9 = {
               .distributor = 0x1e001000,
               .interface = 0x1e000100,
               .private_timer = 0x1e000600,
+              .watchdog = 0x1000f000,
               .uart_silence = silence::kPl011},
     .machine = "vexpress-a9",
 };

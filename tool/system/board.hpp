@@ -63,6 +63,9 @@ struct BoardArmv7 {
   std::span<const std::string_view> timers;  // devices of which each Linux needs one: its clock
   // As in plan::Board.
   std::uint32_t distributor, interface, private_timer;
+  // Page of an SP805 of the board, which the monitor emulates for partitions with a watchdog; 0:
+  // there is none.
+  std::uint32_t watchdog = 0;
   std::span<const BoardSilence> uart_silence;  // of each UART
   // What must be written before, by addresses: it lets the devices hear.
   std::span<const BoardSilence> clocks = {};

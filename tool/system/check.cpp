@@ -13,6 +13,7 @@
 #include "loader/initramfs.hpp"
 #include "loader/kernel.hpp"
 #include "system/board.hpp"
+#include "system/parse.hpp"
 
 namespace mezzo::system {
 namespace {
@@ -114,6 +115,28 @@ void check_devices(const System& system, const Partition& partition, Diagnostics
   }
 }
 
+// A heartbeat finds out that the time is over, so that it cannot be shorter than one.
+void check_watchdog(const System& system, const Partition& partition, Diagnostics& diagnostics) {
+  if (partition.watchdog_us == 0) return;
+  const BoardInfo& board = board_info(system.machine.board);
+  if (board.is_armv7() && board.armv7.watchdog == 0) {
+    add_error(system, partition.watchdog_where,
+              fmt::format("nothing on board {} lets a guest kick a watchdog", board.name),
+              "remove 'watchdog'", diagnostics);
+  }
+  const auto check_time = [&](Position where, std::uint32_t time) {
+    if (time >= system.machine.heartbeat_us && time <= plan::kMaxWatchdogUs) return;
+    add_error(system, where, fmt::format("a watchdog of {} is out of range", time_text(time)),
+              fmt::format("choose from \"{}\", the machine's heartbeat, to \"{}\"",
+                          time_text(system.machine.heartbeat_us), time_text(plan::kMaxWatchdogUs)),
+              diagnostics);
+  };
+  check_time(partition.watchdog_where, partition.watchdog_us);
+  if (partition.watchdog_boot_us != 0) {
+    check_time(partition.watchdog_boot_where, partition.watchdog_boot_us);
+  }
+}
+
 bool is_port_number(std::string_view text) {
   unsigned value = 0;
   const char* const end = std::to_address(text.end());
@@ -161,6 +184,7 @@ void check_partition(const System& system, const Partition& partition, Diagnosti
   }
   if (partition.network) check_network(system, *partition.network, diagnostics);
   check_devices(system, partition, diagnostics);
+  check_watchdog(system, partition, diagnostics);
   check_cmdline(system, partition, diagnostics);
 }
 

@@ -132,11 +132,14 @@ struct Partition {
   Paging paging = Paging::Direct;
   plan::FaultPolicy fault_policy = plan::FaultPolicy::Stop;
   std::uint32_t restart_limit = 0;
+  std::uint32_t watchdog_us = 0, watchdog_boot_us = 0;  // 0: none
+  plan::WatchdogPolicy on_watchdog = plan::WatchdogPolicy::Log;
   unsigned console = 0;  // 1 to 4: the board's serial ports in order; 0: none
   std::optional<DiskSpec> disk;
   std::optional<NetworkSpec> network;
   Armv7Spec armv7;
   Position where, name_where, cpu_where, cmdline_where, interrupts_where, console_where;
+  Position watchdog_where, watchdog_boot_where;
 
   // True if `device` is among the devices this partition owns.
   [[nodiscard]] bool owns(std::string_view device) const {

@@ -198,6 +198,7 @@ std::optional<std::uint32_t> parse_microseconds(std::string_view text) {
   while (unit.starts_with(' ')) unit.remove_prefix(1);
   if (unit == "us") return value;
   if (unit == "ms" && value <= kMax32 / 1000) return value * 1000;
+  if (unit == "s" && value <= kMax32 / 1'000'000) return value * 1'000'000;
   return std::nullopt;
 }
 

@@ -22,7 +22,7 @@ namespace mezzo::system {
 // "192 MiB", "64KiB", "1 GiB", "4096" -> bytes. Binary units only; nothing for anything else.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 
-// "500 us", "20 ms" -> microseconds; nothing for anything else.
+// "500 us", "20 ms", "3 s" -> microseconds; nothing for anything else.
 [[nodiscard]] std::optional<std::uint32_t> parse_microseconds(std::string_view text);
 
 // The same as text, in the larger unit if that is exact.

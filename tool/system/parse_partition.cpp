@@ -272,16 +272,40 @@ void parse_network(TomlReader& reader, const Context& context, Partition& partit
   add_default_device(context.board->network_devices, spec.where, partition);
 }
 
+void parse_watchdog(TomlReader& reader, Partition& partition) {
+  partition.watchdog_where = reader.where("watchdog");
+  partition.watchdog_us = reader.microseconds("watchdog").value_or(0);
+  partition.watchdog_boot_where = reader.where("watchdog_boot");
+  partition.watchdog_boot_us = reader.microseconds("watchdog_boot").value_or(0);
+  constexpr plan::WatchdogPolicy kPolicies[] = {
+      plan::WatchdogPolicy::Log, plan::WatchdogPolicy::Stop, plan::WatchdogPolicy::Restart};
+  const auto policy = reader.choice("on_watchdog", {"log", "stop", "restart"});
+  partition.on_watchdog = kPolicies[policy.value_or(0)];
+  if (reader.node("watchdog") != nullptr) {
+    if (partition.watchdog_us != 0) return;
+    return reader.error(partition.watchdog_where, "a watchdog waits for some time",
+                        "write watchdog = \"500 ms\", or remove it");
+  }
+  for (const char* key : {"on_watchdog", "watchdog_boot"}) {
+    if (reader.node(key) == nullptr) continue;
+    reader.error(reader.where(key), fmt::format("'{}' has no effect without a watchdog", key),
+                 "add watchdog = \"500 ms\", or remove it");
+  }
+}
+
 void parse_policy(TomlReader& reader, const BoardInfo& board, Partition& partition) {
   partition.paging = board.is_armv7() ? Paging::Shadow : Paging::Direct;
   reader.choice("paging", {board.is_armv7() ? "shadow" : "direct"});
   constexpr plan::FaultPolicy kPolicies[] = {plan::FaultPolicy::Stop, plan::FaultPolicy::Restart};
   partition.fault_policy = kPolicies[reader.choice("on_fault", {"stop", "restart"}).value_or(0)];
+  parse_watchdog(reader, partition);
   const auto limit = reader.number("restart_limit", kMax32);
   partition.restart_limit = static_cast<std::uint32_t>(limit.value_or(0));
-  if (limit && partition.fault_policy == plan::FaultPolicy::Stop) {
+  const bool restarts = partition.fault_policy == plan::FaultPolicy::Restart ||
+                        partition.on_watchdog == plan::WatchdogPolicy::Restart;
+  if (limit && !restarts) {
     reader.error(reader.where("restart_limit"), "'restart_limit' has no effect without restarts",
-                 "set on_fault = \"restart\", or remove it");
+                 "set on_fault or on_watchdog = \"restart\", or remove it");
   }
 }
 

@@ -41,7 +41,7 @@ class TomlReader {
   // "192 MiB" or a number of bytes.
   std::optional<std::uint64_t> size(std::string_view key, bool required = false);
 
-  // "500 us" or "20 ms", in microseconds.
+  // "500 us", "20 ms" or "3 s", in microseconds.
   std::optional<std::uint32_t> microseconds(std::string_view key, bool required = false);
 
   // One of `names`: its index.

@@ -11,7 +11,7 @@
 namespace mezzo::hypercall {
 
 inline constexpr std::uint8_t kVector = 0x18;
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 enum class Call : std::uint32_t {
   Null = 0,           // -> 0
@@ -22,10 +22,15 @@ enum class Call : std::uint32_t {
   StopSelf = 5,      // does not return
   RestartSelf = 6,   // does not return
   Counter = 7,       // ebx: exit cause -> low half; edx: high half
+  KickWatchdog = 8,  // -> 0
   Count
 };
 
 inline constexpr std::uint32_t kConsoleWriteMax = 1024;
+
+// A process that its kernel allows this port (ioperm) kicks the watchdog by writing anything to it:
+// a Linux has no other way to. No chip of a PC is there, and nothing of it reaches the bus.
+inline constexpr std::uint16_t kWatchdogPort = 0xe8;
 
 // Errors are returned in EAX as negative numbers.
 enum class Error : std::int32_t { UnknownCall = -1, BadArgument = -2, BadAddress = -3 };

@@ -51,6 +51,10 @@ inline constexpr std::uint32_t kArmv7MonitorSize =
 
 enum class FaultPolicy : std::uint32_t { Stop = 0, Restart = 1 };
 
+// What happens to a partition that has not kicked its watchdog for too long.
+enum class WatchdogPolicy : std::uint32_t { Log = 0, Stop = 1, Restart = 2 };
+inline constexpr std::uint32_t kMaxWatchdogUs = 300'000'000;
+
 // How a partition's device interrupts reach it. The two chips are never shared: at most one
 // partition each. A partition with None has its local APIC only (timer, message-signalled
 // interrupts).
@@ -78,13 +82,19 @@ enum class WindowKind : std::uint32_t {
   SystemRegisters,  // Versatile Express system registers: identification, clocks, power
   SunxiTimer,       // Allwinner A10: interrupt controller and timers but the monitor's, watchdog
   Ignored,          // reads as zero, ignores writes
+  Watchdog,         // an SP805 in software, through which Linux kicks the partition's watchdog
   Count
 };
+
+// Whether a window leads to registers of the machine.
+constexpr bool is_of_machine(WindowKind kind) {
+  return kind != WindowKind::Ignored && kind != WindowKind::Watchdog;
+}
 
 // Device registers of one partition. Used under shadow paging only.
 struct Window {
   std::uint32_t guest_base;  // page-aligned
-  std::uint32_t base;        // machine address, page-aligned; unused when Ignored
+  std::uint32_t base;        // machine address, page-aligned; unused without is_of_machine()
   std::uint32_t size;        // a multiple of the page size, not 0
   WindowKind kind;
 };
@@ -184,7 +194,10 @@ struct Partition {
   std::uint32_t tsc_khz_field;
   FaultPolicy fault_policy;
   std::uint32_t
-      restart_limit;  // automatic restarts before the partition stays stopped; 0: no limit
+      restart_limit;          // automatic restarts before the partition stays stopped; 0: no limit
+  std::uint32_t watchdog_us;  // the longest time between two kicks; 0: there is no watchdog
+  std::uint32_t watchdog_boot_us;  // from the start to the first kick; 0: as long as it likes
+  WatchdogPolicy on_watchdog;
   InterruptController interrupts;
   std::uint32_t owns_pci;               // 1: this guest drives PCI configuration space
   std::uint32_t uart_port;              // I/O port of its console UART, 0: none
@@ -221,7 +234,7 @@ struct Plan {
 static_assert(sizeof(Load) == 20);
 static_assert(sizeof(Armv7) == (6 + kMaxLines / 32) * 4);
 static_assert(sizeof(Partition) ==
-              kNameSize + (18 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Armv7));
+              kNameSize + (21 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Armv7));
 static_assert(sizeof(Board) == 20);
 static_assert(sizeof(Schedule) == 20 + kMaxTimeWindows * 12);
 static_assert(sizeof(Plan) == 14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +

@@ -30,6 +30,7 @@ enum class StopReason : std::uint32_t {
   Forbidden,     // the guest did what it may not; detail: cause, eip
   CorruptImage,  // a pristine copy's checksum failed; detail: load index
   MachineCheck,  // detail: bank, status low, status high
+  Watchdog,      // it did not kick its watchdog in time
   Overrun,       // another partition's window began late because of it; detail: microseconds
   Count
 };
@@ -138,6 +139,17 @@ struct Share {
   std::uint64_t missed;      // windows that were over before they could begin
 };
 
+// A partition's watchdog: written by its CPU, but for what a CPU writes that finds it run out.
+struct Watchdog {
+  std::uint32_t last_kick;  // or its start, in coarse time (core/health.hpp); 0: it is not watched
+  std::uint32_t kicks;      // of this incarnation
+  std::uint32_t expiries;   // since the monitor started
+  std::uint32_t has_expired;    // 1: its CPU is to end it
+  std::uint64_t expired_tsc;    // when it ran out, until its next incarnation begins; 0
+  std::uint64_t restart_ticks;  // the last time from there to its first instruction
+  std::uint64_t restart_most;   // the longest such time
+};
+
 struct PartitionStatus {
   char name[plan::kNameSize];
   State state;
@@ -149,6 +161,7 @@ struct PartitionStatus {
   std::uint64_t stopped_tsc;  // 0 while it runs
   std::uint64_t exits[kExitCauses];
   Share share;
+  Watchdog watchdog;
 };
 
 struct TraceEntry {

@@ -12,6 +12,7 @@
 
 #include "abi/plan.hpp"
 #include "abi/status.hpp"
+#include "core/health.hpp"
 #include "core/partition.hpp"
 #include "diag/log.hpp"
 
@@ -113,16 +114,19 @@ class Lifecycle {
     log_.line(ended.row().name, ": stopped, reason ", static_cast<std::uint32_t>(verdict.reason),
               " (", diag::Hex{verdict.detail[0]}, ", ", diag::Hex{verdict.detail[1]}, ", ",
               diag::Hex{verdict.detail[2]}, ")");
-    if (is_fault(verdict.reason) && ended.restarts_by_policy()) return restart();
+    if (ended.restarts_after(verdict.reason)) return restart();
+    ended.status().watchdog.expired_tsc = 0;  // whoever restarts it, that is no reaction
     await_restart();
     restart();
   }
 
-  // Acts on a heartbeat and on the tool's command, if there are any. To be called between two
-  // instructions of the guest; a paused partition stays in here.
+  // Acts on a heartbeat, on the tool's command and on the end of the watchdog's patience, if there
+  // are any. To be called between two instructions of the guest; a paused partition stays in here.
   [[nodiscard]] Next obey() {
-    const std::optional<status::Command> command = take_command();
-    return command ? execute(*command) : Next::Continue;
+    if (const std::optional<status::Command> command = take_command()) return execute(*command);
+    if (!health::is_due(region_, index_)) return Next::Continue;
+    end(Verdict::stop(status::StopReason::Watchdog));
+    return Next::Begin;
   }
 
   // What a CPU without a partition does.
@@ -134,12 +138,6 @@ class Lifecycle {
   }
 
  private:
-  // Whether the guest did not want to end.
-  [[nodiscard]] static bool is_fault(status::StopReason reason) {
-    return reason != status::StopReason::ByCommand && reason != status::StopReason::BySelf &&
-           reason != status::StopReason::Halted;
-  }
-
   [[nodiscard]] Partition partition() const {
     return {plan_, plan_.partitions[index_], region_.partitions[index_]};
   }
@@ -223,6 +221,7 @@ class Lifecycle {
     for (;;) {
       if (const auto command = take_command()) {
         if (*command != status::Command::Resume) return execute(*command);
+        health::forgive(status.watchdog, platform_.now());
         status.state = status::State::Running;
         answer_if_owed();
         return Next::Continue;
@@ -252,9 +251,13 @@ class Lifecycle {
   // The command for this CPU's partition that is to be executed now. What does not fit is answered
   // here.
   [[nodiscard]] std::optional<status::Command> take_command() {
-    if (platform_.take_heartbeat() && cpu_ == 0) {
-      region_.heartbeats = region_.heartbeats + 1;
-      region_.now_tsc = platform_.now();
+    if (platform_.take_heartbeat()) {
+      const std::uint64_t time = platform_.now();
+      if (cpu_ == 0) {
+        region_.heartbeats = region_.heartbeats + 1;
+        region_.now_tsc = time;
+      }
+      health::look_after_all(plan_, region_, time, log_);
     }
     const status::Control& control = region_.control;
     const std::uint32_t request = __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE);

@@ -8,6 +8,7 @@
 
 #include "abi/plan.hpp"
 #include "abi/status.hpp"
+#include "core/health.hpp"
 #include "core/verdict.hpp"
 
 namespace mezzo {
@@ -44,16 +45,28 @@ class Partition {
     return false;
   }
 
-  // Whether the fault policy restarts a partition that ended as `verdict` says.
-  [[nodiscard]] bool restarts_by_policy() const {
-    return row_.fault_policy == plan::FaultPolicy::Restart &&
-           (row_.restart_limit == 0 || status_.restarts < row_.restart_limit);
+  // Whether the partition's policies restart it after an end for `reason`.
+  [[nodiscard]] bool restarts_after(status::StopReason reason) const {
+    const bool by_watchdog = reason == status::StopReason::Watchdog;
+    const bool wanted = by_watchdog
+                            ? row_.on_watchdog == plan::WatchdogPolicy::Restart
+                            : row_.fault_policy == plan::FaultPolicy::Restart && is_fault(reason);
+    return wanted && (row_.restart_limit == 0 || status_.restarts < row_.restart_limit);
   }
 
   void running(std::uint64_t now) {
     status_.started_tsc = now;
     status_.stopped_tsc = 0;
+    health::begin(row_, status_.watchdog, now);
     status_.state = status::State::Running;
+  }
+  // Its first instruction is next.
+  void enters(std::uint64_t now) const {
+    status::Watchdog& watchdog = status_.watchdog;
+    if (watchdog.expired_tsc == 0) return;
+    watchdog.restart_ticks = now - watchdog.expired_tsc;
+    watchdog.restart_most = std::max(watchdog.restart_most, watchdog.restart_ticks);
+    watchdog.expired_tsc = 0;
   }
   void stopped(const Verdict& verdict, std::uint64_t now) {
     status_.reason = verdict.reason;
@@ -66,9 +79,18 @@ class Partition {
     status_.state = status::State::Restarting;
   }
 
+  // The guest is alive.
+  void kick(std::uint64_t now) const { health::kick(row_, status_.watchdog, now); }
+
   void count(status::ExitCause cause) { ++status_.exits[static_cast<std::uint32_t>(cause)]; }
 
  private:
+  // Whether the guest did not want to end.
+  [[nodiscard]] static bool is_fault(status::StopReason reason) {
+    return reason != status::StopReason::ByCommand && reason != status::StopReason::BySelf &&
+           reason != status::StopReason::Halted;
+  }
+
   const plan::Plan& plan_;
   const plan::Partition& row_;
   status::PartitionStatus& status_;

@@ -39,6 +39,7 @@ enum class PlanError : std::uint32_t {
   BadName,                // index: partition
   EntryOutsidePartition,  // index: partition
   FieldOutsidePartition,  // index: partition
+  BadWatchdog,            // index: partition
   SilenceOutsideDevices,  // index: silence
   PoolNotOwn,             // index: partition; of shadow tables
   LineNotOwn,             // index: partition
@@ -91,6 +92,8 @@ enum class PlanError : std::uint32_t {
       return "starts outside its memory: partition";
     case PlanError::FieldOutsidePartition:
       return "its clock frequency goes outside its memory: partition";
+    case PlanError::BadWatchdog:
+      return "a watchdog's time or policy is out of range: partition";
     case PlanError::SilenceOutsideDevices:
       return "not a register of its partition's devices: silence";
     case PlanError::PoolNotOwn:
@@ -304,6 +307,10 @@ struct PlanCheck {
       }
     }
     if (!owns_guest(plan, row, row.entry)) return {PlanError::EntryOutsidePartition, n};
+    if (row.watchdog_us > plan::kMaxWatchdogUs || row.watchdog_boot_us > plan::kMaxWatchdogUs ||
+        row.on_watchdog > plan::WatchdogPolicy::Restart) {
+      return {PlanError::BadWatchdog, n};
+    }
     const bool has_field = row.tsc_khz_field != 0;
     if (has_field && !owns(plan, row, row.tsc_khz_field, plan::kTscFieldSize)) {
       return {PlanError::FieldOutsidePartition, n};

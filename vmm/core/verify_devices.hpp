@@ -50,7 +50,7 @@ namespace mezzo {
                                         const plan::Window& window) {
   const auto aligned = [](std::uint32_t value) { return value % plan::kPageSize == 0; };
   if (window.kind >= plan::WindowKind::Count) return false;
-  if (window.kind == plan::WindowKind::Ignored) return true;
+  if (!plan::is_of_machine(window.kind)) return true;
   const plan::Board& board = plan.board;
   if (!aligned(window.base) || !aligned(window.size) || window.size == 0) return false;
   if (!contains(0, std::uint64_t{1} << 32, window.base, window.size)) return false;

@@ -8,6 +8,7 @@
 // | SystemRegisters    | device/vexpress_registers.hpp                             |
 // | SunxiTimer         | device/sun4i_timer.hpp                                    |
 // | Ignored            | reads as 0, ignores writes                                |
+// | Watchdog           | device/sp805.hpp                                          |
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "abi/plan.hpp"
 #include "device/gic_distributor.hpp"
 #include "device/mpcore_private.hpp"
+#include "device/sp805.hpp"
 #include "device/sun4i_timer.hpp"
 #include "device/vexpress_registers.hpp"
 #include "io/mmio.hpp"
@@ -111,6 +113,7 @@ class PartitionDevices {
     if (auto* device = private_page.get()) device->reset();
     if (auto* device = system_registers.get()) device->reset();
     if (auto* device = sunxi_timer.get()) device->reset();
+    watchdog_.reset();
   }
   // On the partition's CPU, after its last one: nothing of it interrupts any more. `interface`: the
   // chip's, or on a shared core the partition's.
@@ -139,11 +142,13 @@ class PartitionDevices {
                 static_cast<int>(plan::WindowKind::SystemRegisters) == 3 &&
                 static_cast<int>(plan::WindowKind::SunxiTimer) == 4 &&
                 static_cast<int>(plan::WindowKind::Ignored) == 5 &&
-                static_cast<int>(plan::WindowKind::Count) == 6);
+                static_cast<int>(plan::WindowKind::Watchdog) == 6 &&
+                static_cast<int>(plan::WindowKind::Count) == 7);
   Ignored ignored_;
+  Sp805 watchdog_;
   io::Mmio<decltype(distributor), decltype(private_page), decltype(system_registers),
-           decltype(sunxi_timer), Ignored>
-      mmio_{distributor, private_page, system_registers, sunxi_timer, ignored_};
+           decltype(sunxi_timer), Ignored, Sp805>
+      mmio_{distributor, private_page, system_registers, sunxi_timer, ignored_, watchdog_};
 };
 
 }  // namespace mezzo::device

@@ -25,6 +25,7 @@ enum class Outcome : std::uint8_t {
   Missing,   // nothing answers there: the guest takes a synchronous external abort
   PowerOff,  // the guest switched its machine off
   Reboot,    // the guest asked for a reset
+  Kick,      // the guest kicked its watchdog
 };
 
 struct Answer {
@@ -32,6 +33,7 @@ struct Answer {
   std::uint32_t value = 0;
 
   [[nodiscard]] static constexpr Answer done(std::uint32_t value = 0) { return {.value = value}; }
+  [[nodiscard]] static constexpr Answer kick() { return {.outcome = Outcome::Kick}; }
   [[nodiscard]] static constexpr Answer missing() { return {.outcome = Outcome::Missing}; }
 
   bool operator==(const Answer&) const = default;

@@ -1,6 +1,7 @@
 // Source: Intel SDM 3A, 10 (local APIC); 3.4.5 (descriptors).
 #include "rtos/ia32/port.hpp"
 
+#include "abi/hypercall.hpp"
 #include "common/text.hpp"
 
 extern "C" {
@@ -37,6 +38,13 @@ volatile std::uint32_t& apic(std::uint32_t offset) {
   return *reinterpret_cast<volatile std::uint32_t*>(kLocalApic + offset);
 }
 
+// abi/hypercall.hpp.
+bool is_under_monitor() {
+  std::uint32_t cs;
+  asm volatile("movl %%cs, %0" : "=r"(cs));
+  return (cs & 3) != 0;
+}
+
 void set_gate(std::uint32_t vector, const char* entry) {
   const auto at = reinterpret_cast<std::uint32_t>(entry);
   idt[vector] = std::uint64_t{(at & 0xffff0000) | 0x8e00} << 32 | 0x08u << 16 | (at & 0xffff);
@@ -68,10 +76,8 @@ void set_up_paging() {
 
 void set_up(std::uint16_t uart) {
   uart_port = uart;
-  std::uint32_t cs;
-  asm volatile("movl %%cs, %0" : "=r"(cs));
   // Under a monitor the PICs may be somebody else's.
-  if ((cs & 3) == 0) {
+  if (!is_under_monitor()) {
     out8(0x21, 0xff);
     out8(0xa1, 0xff);
   }
@@ -79,6 +85,12 @@ void set_up(std::uint16_t uart) {
   out8(static_cast<std::uint16_t>(uart_port + 3), 0x03);  // 8 bits
   set_up_tables();
   set_up_paging();
+}
+
+void kick_watchdog() {
+  if (!is_under_monitor()) return;
+  auto call = static_cast<std::uint32_t>(mezzo::hypercall::Call::KickWatchdog);
+  asm volatile("int %1" : "+a"(call) : "N"(mezzo::hypercall::kVector) : "memory");
 }
 
 void start_timer(std::uint32_t period) {

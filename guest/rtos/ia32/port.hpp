@@ -57,5 +57,7 @@ void start_timer(std::uint32_t period);
 // Counts since the last one.
 [[nodiscard]] std::uint32_t timer_age(std::uint32_t period);
 void end_of_interrupt();
+// Tells the monitor, if this is no bare machine, that its partition is alive.
+void kick_watchdog();
 
 }  // namespace rtos::ia32

@@ -107,7 +107,7 @@ SharedDevices& Devices::share(const plan::Plan& plan, const plan::Partition& row
 
 void Devices::build(const plan::Plan& plan, const plan::Partition& row) {
   end_ = io::Outcome::Done;
-  is_filtered_ = is_accessed_ = false;
+  is_filtered_ = is_accessed_ = has_kicked_ = false;
   if (shared_ != nullptr) {
     SharedDevices& devices = share(plan, row);
     return make(devices.emulated, plan, row, devices.gic.distributor(), devices.page.block());
@@ -168,6 +168,9 @@ bool Devices::access(const mem::AddressSpace& space, mem::GuestPhysical address,
       return true;
     case io::Outcome::Missing:
       return false;
+    case io::Outcome::Kick:
+      has_kicked_ = true;
+      return true;
     case io::Outcome::PowerOff:
     case io::Outcome::Reboot:
       end_ = answer.outcome;

@@ -72,6 +72,8 @@ class Devices {
                             std::uint32_t bytes, bool write, std::uint32_t& value,
                             CpuInterrupts& interrupts);
 
+  // Whether one of the accesses since the last call kicked the partition's watchdog.
+  [[nodiscard]] bool take_kick() { return std::exchange(has_kicked_, false); }
   // How the guest ends, if one of the accesses since the last call switched its machine off or
   // reset it.
   [[nodiscard]] std::optional<Verdict> take_end() {
@@ -94,7 +96,7 @@ class Devices {
   Emulated emulated_;  // refers to itself by its machine address
   SharedDevices* shared_ = nullptr;
   bool is_filtered_ = false;  // the plan gives the private page as an Interface
-  bool is_accessed_ = false;
+  bool is_accessed_ = false, has_kicked_ = false;
   io::Outcome end_ = io::Outcome::Done;
 };
 

@@ -34,7 +34,7 @@ inline void map_flat(const plan::Plan& plan,
   const plan::Board& board = plan.board;
   for (std::uint32_t& entry : root) entry = 0;
   for (const plan::Window& window : std::span(plan.windows).first(plan.window_count)) {
-    if (window.kind != plan::WindowKind::Ignored) map(window.base, window.size, kFlatDevice);
+    if (plan::is_of_machine(window.kind)) map(window.base, window.size, kFlatDevice);
   }
   for (const plan::Silence& row : std::span(plan.silences).first(plan.silence_count)) {
     map(row.address, 4, kFlatDevice);

@@ -10,10 +10,6 @@
 namespace mezzo::armv7 {
 namespace {
 
-Partition partition_of(const Cpu& cpu) {
-  return {the_plan, the_plan.partitions[cpu.partition], status_region.partitions[cpu.partition]};
-}
-
 // This processor's, for set_and_way.hpp.
 struct DataCaches {
   static std::uint32_t level_id() { return CacheLevelId::read(); }
@@ -202,6 +198,7 @@ Lifecycle<Board> lifecycle_of(Board& board, Cpu& cpu) {
   for (unsigned n = 0; n < 3; ++n) frame.r[n] = row.registers[n];
   frame.pc = row.entry;
   frame.cpsr = psr::kUser | psr::kAbortOff;
+  partition_of(cpu).enters(now());
   enter_guest(cpu);
   launch();
 }

@@ -19,6 +19,10 @@ extern diag::Log log;
 // Machine address less linked address of the monitor's image.
 extern std::uint32_t image_offset;
 
+[[nodiscard]] inline Partition partition_of(const Cpu& cpu) {
+  return {the_plan, the_plan.partitions[cpu.partition], status_region.partitions[cpu.partition]};
+}
+
 // ---- start.cpp ----
 // The first partition of a shared processor starts with the processor; the others begin here, when
 // they are current for the first time.

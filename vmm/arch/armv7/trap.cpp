@@ -444,6 +444,7 @@ void remember_context(Cpu& cpu) {
   Verdict verdict = decide(exit, trap);
   record_exit(cpu, exit.cause, pc, exit.value);
   if (const auto end = cpu.devices.take_end()) verdict = *end;
+  if (cpu.devices.take_kick()) partition_of(cpu).kick(now());
   while (verdict.kind != Kind::Resume) {
     if (verdict.kind == Kind::Stop || verdict.kind == Kind::Restart) end_partition(cpu, verdict);
     verdict = apply(exit, verdict);

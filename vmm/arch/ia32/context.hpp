@@ -43,6 +43,7 @@ concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to,
   { m.write_msr(n, value) } -> std::same_as<bool>;
   { m.write_xcr(n, n, n) } -> std::same_as<bool>;
   { m.read_tsc() } -> std::same_as<std::uint64_t>;
+  { m.kick_watchdog() };
   { m.write_back_caches() };
   { m.clear_task_switched() };
   // Descriptor tables as the processor uses them.

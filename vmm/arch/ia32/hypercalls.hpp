@@ -79,6 +79,10 @@ template <Machine M, class Log>
       f.edx = static_cast<std::uint32_t>(partition.status().exits[f.ebx] >> 32);
       f.eax = static_cast<std::uint32_t>(partition.status().exits[f.ebx]);
       break;
+    case Call::KickWatchdog:
+      c.machine.kick_watchdog();
+      f.eax = 0;
+      break;
     default:
       f.eax = hypercall_error(hypercall::Error::UnknownCall);
   }

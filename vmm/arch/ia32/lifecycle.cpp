@@ -130,6 +130,7 @@ Lifecycle<Pc> lifecycle_of(Pc& pc, Cpu& cpu) {
 [[noreturn]] void begin(Cpu& cpu) {
   auto* frame = pointer_to<Frame>(layout::kCpuArea + sizeof cpu.stack - sizeof(Frame));
   *frame = first_frame(partition_of(cpu).row());
+  partition_of(cpu).enters(Pc::now());
   launch(frame);
 }
 

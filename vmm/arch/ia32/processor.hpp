@@ -33,6 +33,7 @@ class Processor {
   [[nodiscard]] bool write_msr(std::uint32_t number, std::uint64_t value);
   [[nodiscard]] bool write_xcr(std::uint32_t number, std::uint32_t low, std::uint32_t high);
   [[nodiscard]] std::uint64_t read_tsc();
+  void kick_watchdog() { partition_.kick(read_tsc()); }
   void write_back_caches();
   void clear_task_switched();
   // x87, SSE and whatever XSAVE knows, as after a reset. CR0.TS and EM are clear.

@@ -4,6 +4,7 @@
 // permission).
 #pragma once
 
+#include "abi/hypercall.hpp"
 #include "arch/ia32/descriptor_tables.hpp"
 
 namespace mezzo::ia32 {
@@ -170,12 +171,15 @@ template <Machine M>
   return ((bits >> (port % 8u)) & ((1u << bytes) - 1u)) == 0;
 }
 
+// The watchdog's port is the monitor's; all others are the machine's.
 template <Machine M>
 [[nodiscard]] Verdict access_port(Context<M>& c, const Instruction& i) {
   const auto port = static_cast<std::uint16_t>(i.port_in_dx ? c.frame.edx : i.immediate);
   if (!may_use_ports(c, port, i.operand_size)) return general_protection();
   const std::uint32_t mask = i.operand_size == 4 ? ~0u : (1u << (i.operand_size * 8)) - 1u;
-  if (i.op == Op::In) {
+  if (i.op == Op::Out && port == hypercall::kWatchdogPort) {
+    c.machine.kick_watchdog();
+  } else if (i.op == Op::In) {
     c.frame.eax = (c.frame.eax & ~mask) | (c.machine.in(port, i.operand_size) & mask);
   } else {
     c.machine.out(port, i.operand_size, c.frame.eax & mask);
