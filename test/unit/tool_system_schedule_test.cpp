@@ -27,6 +27,12 @@ std::string with_table(std::string_view windows = kWindows, std::string_view fra
                      windows);
 }
 
+System parsed(const std::string& text) {
+  auto system = parse_system(text, "test.toml");
+  EXPECT_TRUE(system) << (system ? "" : all(system.error()));
+  return system.value_or(System{});
+}
+
 std::string refusal(const std::string& text) {
   const auto system = parse_system(text, "test.toml");
   return all(system ? check(*system) : system.error());
