@@ -349,10 +349,42 @@ TEST_F(MachineTest, RatesAreOfTheTimeBetween) {
   region_.partitions[1].exits[0] = 0;
   const std::string table = rate_table(before, region_);
   EXPECT_THAT(table, HasSubstr("105  write_cr3 30, read_cr3 25, write_cr2 20, read_cr2 15\n"));
-  EXPECT_THAT(table, HasSubstr("beta             stopped      1        3          0  \n"));
+  EXPECT_THAT(table, HasSubstr("beta             stopped      1      -        3          0  \n"));
   // Nothing is known before the next heartbeat.
   EXPECT_THAT(rate_table(region_, region_),
-              HasSubstr("alpha            running      0        0          -"));
+              HasSubstr("alpha            running      0      -        0          -"));
+}
+
+TEST_F(MachineTest, SharesWindowsAndWatchdogsAreShown) {
+  fill(region_);
+  region_.tsc_khz = 1000;
+  const std::uint64_t start = region_.now_tsc;
+  status::PartitionStatus& alpha = region_.partitions[0];
+  alpha.share.since_tsc = start;
+  const status::Region before = region_;
+  region_.now_tsc += 2'000'000;
+  alpha.share = {.since_tsc = start,
+                 .run_ticks = 500'000,
+                 .windows = 11,
+                 .late_ticks = 40,
+                 .late_most = 9,
+                 .overruns = 2,
+                 .missed = 1};
+  alpha.watchdog.kicks = 7;
+  alpha.watchdog.expiries = 3;
+  alpha.watchdog.restart_ticks = 1500;
+  alpha.watchdog.restart_most = 2500;
+  EXPECT_THAT(rate_table(before, region_),
+              HasSubstr("alpha            running      0  25.0%        0"));
+  const nlohmann::json facts = partition_json(region_, 0);
+  EXPECT_EQ(facts["share"]["of_processor"], 0.25);
+  EXPECT_EQ(facts["share"]["windows"]["late_mean_us"], 4.0);
+  EXPECT_EQ(partition_json(region_, 1)["share"], nullptr) << "it shares with nobody";
+  const std::string table = partition_table(region_);
+  EXPECT_THAT(table, HasSubstr("Windows of alpha: 11 begun, late 4.0 us on average and 9.0 us at "
+                               "most, 2 overruns, 1 missed\n"));
+  EXPECT_THAT(table, HasSubstr("Watchdog of alpha: kicked 7 times, has run out 3 times\n"));
+  EXPECT_THAT(table, HasSubstr("to the first instruction: 1.5 ms, at most 2.5 ms\n"));
 }
 
 // An entry has 32 bits of its time: the end of the list is near the last heartbeat, and what is

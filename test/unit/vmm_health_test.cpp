@@ -8,8 +8,8 @@
 namespace mezzo::health {
 namespace {
 
-constexpr std::uint32_t kKhz = 1'000'000;            // a tick is a nanosecond
-constexpr std::uint64_t kMs = 1'000'000;             // ticks
+constexpr std::uint32_t kKhz = 1'000'000;  // a tick is a nanosecond
+constexpr std::uint64_t kMs = 1'000'000;   // ticks
 
 struct Watched {
   plan::Partition row{};
@@ -37,8 +37,7 @@ TEST(Watchdog, IsNotWatchedBeforeItsFirstKick) {
   EXPECT_TRUE(w.expires());
   EXPECT_EQ(w.watchdog.expiries, 1u);
   EXPECT_EQ(w.watchdog.has_expired, 1u);
-  EXPECT_NEAR(static_cast<double>(w.watchdog.expired_tsc), 77.0 * kMs + 100'500.0 * kMs,
-              1.0 * kMs)
+  EXPECT_NEAR(static_cast<double>(w.watchdog.expired_tsc), 77.0 * kMs + 100'500.0 * kMs, 1.0 * kMs)
       << "when it ran out, not when it was found";
   EXPECT_FALSE(w.expires()) << "one CPU is told";
 }
