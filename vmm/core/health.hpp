@@ -19,7 +19,7 @@ inline constexpr unsigned kCoarseShift = 10;
 }
 // So many microseconds, or a little more: what two coarse times are apart is never too small.
 [[nodiscard]] constexpr std::uint32_t coarse_of(std::uint32_t microseconds, std::uint32_t tsc_khz) {
-  const std::uint64_t ticks = std::uint64_t{microseconds} * (tsc_khz / 1000 + 1);
+  const std::uint64_t ticks = std::uint64_t{microseconds} * ((tsc_khz + 999) / 1000);
   return static_cast<std::uint32_t>(ticks >> kCoarseShift) + 2;
 }
 
