@@ -38,10 +38,7 @@ struct alignas(plan::kPageSize) Cpu {
   std::uint32_t partition;  // index in the plan, or kNoPartition
 
   OwedAnswer owed;
-  volatile std::uint32_t woken_by;  // vector that ended idle_wait(), or kNoVector
 };
-
-inline constexpr std::uint32_t kNoVector = ~0u;
 
 // This processor's.
 [[nodiscard]] inline Cpu& this_cpu() {
@@ -63,6 +60,10 @@ static_assert(offsetof(Cpu, fast.monitor_idt) == in_cpu(MEZZO_FAST_MONITOR_IDT))
 static_assert(offsetof(Cpu, fast.nmi_pending) == in_cpu(MEZZO_FAST_NMI_PENDING));
 static_assert(offsetof(Cpu, fast.code) == in_cpu(MEZZO_FAST_CODE));
 static_assert(offsetof(Cpu, fast.data) == in_cpu(MEZZO_FAST_DATA));
+static_assert(offsetof(Cpu, fast.stack) == in_cpu(MEZZO_FAST_STACK));
+static_assert(offsetof(Cpu, fast.woken_by) == in_cpu(MEZZO_FAST_WOKEN_BY));
+static_assert(offsetof(Cpu, fast.polls) == in_cpu(MEZZO_FAST_POLLS));
+static_assert(offsetof(Cpu, guest_idt) == in_cpu(MEZZO_GUEST_IDT));
 static_assert(offsetof(Cpu, fast.exits) == in_cpu(MEZZO_FAST_EXITS));
 static_assert(offsetof(Cpu, fast.root_first) == in_cpu(MEZZO_FAST_ROOT_FIRST));
 static_assert(offsetof(Cpu, fast.root_bytes) == in_cpu(MEZZO_FAST_ROOT_BYTES));
@@ -73,6 +74,8 @@ static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr2) == MEZZO_EX
 static_assert(static_cast<std::uint32_t>(status::ExitCause::ReadCr3) == MEZZO_EXIT_READ_CR3);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::WriteCr3) == MEZZO_EXIT_WRITE_CR3);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::Invlpg) == MEZZO_EXIT_INVLPG);
+static_assert(static_cast<std::uint32_t>(status::ExitCause::Hlt) == MEZZO_EXIT_HLT);
+static_assert(static_cast<std::uint32_t>(status::ExitCause::IdleWakeup) == MEZZO_EXIT_IDLE_WAKEUP);
 static_assert(static_cast<std::uint32_t>(status::ExitCause::Hypercall) == MEZZO_EXIT_HYPERCALL);
 static_assert(hypercall::kVector == MEZZO_HYPERCALL);
 

@@ -55,13 +55,12 @@ void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition)
   use_guest_idt(cpu);
 }
 
-// No exit is fast until the guest has paging on and a flat code segment (trap.cpp).
+// No exit is fast until the guest has a flat code segment (trap.cpp).
 void prepare_fast_path(FastPath& fast, const Partition& partition) {
-  const plan::Piece& largest = partition.largest_piece();
-  fast.code = fast.data = 0;
+  fast.code = fast.data = fast.stack = 0;
   fast.exits = address_of(partition.status().exits);
-  fast.root_first = largest.base;
-  fast.root_bytes = largest.size;
+  fast.root_first = partition.largest_piece().base;
+  fast.root_bytes = 0;
 }
 
 Frame first_frame(const plan::Partition& row) {

@@ -8,7 +8,7 @@
 namespace mezzo::ia32 {
 namespace {
 
-extern "C" const char vector_stubs[];
+extern "C" const char vector_stubs[], wake_stubs[];
 constexpr std::uint32_t kStubSize = 16;
 constexpr std::uint32_t kDirectoryEntries = 1024;
 
@@ -88,6 +88,10 @@ void use_monitor_idt(Cpu& cpu) { ia32::load_idt(cpu.fast.monitor_idt); }
 Gate stub_gate(unsigned vector, std::uint8_t privilege) {
   return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]),
                         privilege);
+}
+Gate wake_gate(unsigned vector) {
+  const unsigned index = vector - MEZZO_FIRST_DEVICE_VECTOR;
+  return interrupt_gate(layout::kMonitorCs, address_of(wake_stubs[index * kStubSize]), 0);
 }
 
 bool Processor::read(std::uint32_t linear, void* to, std::uint32_t bytes) {

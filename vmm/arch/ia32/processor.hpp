@@ -68,5 +68,7 @@ void use_monitor_idt(Cpu& cpu);
 
 // A gate to the monitor's stub for `vector`.
 [[nodiscard]] Gate stub_gate(unsigned vector, std::uint8_t privilege);
+// A gate of the monitor's own IDT for a device's vector: it ends waiting.
+[[nodiscard]] Gate wake_gate(unsigned vector);
 
 }  // namespace mezzo::ia32

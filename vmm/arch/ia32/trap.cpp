@@ -46,16 +46,16 @@ struct Exit {
   }
 };
 
-// From its first access to a control register on, the kernel's segments of that moment have fast
-// exits, if they are flat: until the guest loads other tables or turns paging off.
+// From its first access to a control register or HLT on, the kernel's segments of that moment have
+// fast exits, if they are flat: until the guest loads other tables.
 void allow_fast_path(Exit& exit, Op op) {
   const Frame& frame = exit.context.frame;
   FastPath& fast = exit.cpu.fast;
-  if (op == Op::Lgdt || op == Op::Lldt || !exit.cpu.vcpu.paging()) fast.code = fast.data = 0;
+  if (op == Op::Lgdt || op == Op::Lldt) fast.code = fast.data = fast.stack = 0;
+  fast.root_bytes = exit.cpu.vcpu.paging() ? exit.partition.largest_piece().size : 0;
   // Without a heartbeat every exit looks for a command.
-  if (!has_heartbeat) return;
-  if (op != Op::MovFromCr && op != Op::MovToCr) return;
-  if (!exit.cpu.vcpu.paging() || frame.ring() != 1) return;
+  if (!has_heartbeat || frame.ring() != 1) return;
+  if (op != Op::MovFromCr && op != Op::MovToCr && op != Op::Hlt) return;
   const auto flat = [&](std::uint32_t selector) {
     const auto descriptor = descriptor_of(exit.context, static_cast<std::uint16_t>(selector));
     const bool is_flat = descriptor && descriptor->is_default32() && descriptor->base() == 0;
@@ -63,6 +63,7 @@ void allow_fast_path(Exit& exit, Op op) {
   };
   fast.code = flat(frame.cs);
   fast.data = flat(frame.ds);
+  fast.stack = flat(frame.ss);
 }
 
 Verdict emulate_instruction(Exit& exit) {
@@ -121,6 +122,17 @@ Verdict repair_return(Exit& exit) {
   return Verdict::resume();
 }
 
+// What ended a HLT of the short way: an NMI is no reason to go on.
+Verdict end_waiting(Exit& exit, std::uint8_t vector) {
+  if (vector == static_cast<unsigned>(Vector::Nmi)) {
+    exit.cause = ExitCause::Nmi;
+    return Verdict::wait();
+  }
+  exit.cause = ExitCause::IdleWakeup;
+  exit.value = vector;
+  return Verdict::software_interrupt(vector);
+}
+
 Verdict decide(Exit& exit) {
   Frame& frame = exit.context.frame;
   const auto vector = static_cast<std::uint8_t>(frame.vector);
@@ -133,6 +145,7 @@ Verdict decide(Exit& exit) {
     exit.cause = ExitCause::UnsettledVector;
     return Verdict::software_interrupt(vector);
   }
+  if ((frame.vector & MEZZO_WOKEN) != 0) return end_waiting(exit, vector);
   switch (vector) {
     case 2:
       exit.cause = ExitCause::Nmi;
@@ -183,17 +196,17 @@ Verdict wait_for_interrupt(Exit& exit) {
   }
   const Verdict stepped = finish_instruction(exit);
   if (stepped.kind != Kind::Resume) return stepped;
-  cpu.woken_by = kNoVector;
-  while (cpu.woken_by == kNoVector) {
+  volatile std::uint32_t& woken_by = cpu.fast.woken_by;
+  woken_by = kNoVector;
+  while (woken_by == kNoVector) {
+    if (cpu.fast.nmi_pending) obey_control(cpu);
     use_monitor_idt(cpu);
     idle_wait();
     use_guest_idt(cpu);
-    if (cpu.fast.nmi_pending) obey_control(cpu);
   }
-  exit.cause = ExitCause::IdleWakeup;
-  exit.value = cpu.woken_by;
+  const Verdict verdict = end_waiting(exit, static_cast<std::uint8_t>(woken_by));
   exit.record(exit.context.frame.eip);
-  return Verdict::software_interrupt(static_cast<std::uint8_t>(cpu.woken_by));
+  return verdict;
 }
 
 Verdict apply(Exit& exit, const Verdict& verdict) {
@@ -230,23 +243,23 @@ std::uint32_t address_of_code(void (*function)()) {
 }
 
 // A trap of the monitor's own: an NMI, an interrupt that ends idling, or a fault at an expected
-// place. The window in which a trap ends idling is exactly STI and HLT: an NMI may come at any
-// later instruction too, and must then change nothing but its flag.
+// place. The window in which a trap ends idling is exactly STI and HLT, on the short way also what
+// looks for an NMI before: an NMI may come at any later instruction too, and must then change
+// nothing but its flag.
 void handle_own_trap(Cpu& cpu, Frame& frame) {
   const std::uint32_t idle_end = address_of_code(idle_wait_end);
   const bool idling = frame.eip >= address_of_code(idle_wait) && frame.eip <= idle_end;
-  if (idling) {
-    frame.eip = idle_end;
+  const bool fast_idling =
+      frame.eip >= address_of_code(fast_idle) && frame.eip < address_of_code(fast_idle_end);
+  const bool is_nmi = frame.vector == static_cast<unsigned>(Vector::Nmi);
+  if (is_nmi) cpu.fast.nmi_pending = true;
+  if (idling || fast_idling) {
+    frame.eip = idling ? idle_end : address_of_code(fast_idle_woken);
     frame.eflags &= ~eflags::kInterrupts;
-  }
-  if (frame.vector == static_cast<unsigned>(Vector::Nmi)) {
-    cpu.fast.nmi_pending = true;
+    if (fast_idling || !is_nmi) cpu.fast.woken_by = MEZZO_WOKEN | (frame.vector & 0xff);
     return;
   }
-  if (idling) {
-    cpu.woken_by = frame.vector & 0xff;
-    return;
-  }
+  if (is_nmi) return;
   // A watchpoint of the guest's on memory that the monitor touched for it: a trap, nothing to
   // repeat.
   if (frame.vector == static_cast<unsigned>(Vector::Debug)) return;
