@@ -1,7 +1,8 @@
-// Source: Intel SDM 3A, 10 (local APIC); 3.4.5 (descriptors).
+// Source: Intel SDM 3A, 3.4.5 (descriptors), 4.3 (paging).
 #include "rtos/ia32/port.hpp"
 
 #include "common/text.hpp"
+#include "rtos/ia32/timer.hpp"
 
 extern "C" {
 extern const char timer_entry[], spurious_entry[], unexpected_entry[];
@@ -12,8 +13,6 @@ void on_unexpected(const std::uint32_t* stack);
 namespace rtos::ia32 {
 namespace {
 
-constexpr std::uint32_t kLocalApic = 0xfee00000;
-constexpr std::uint32_t kTimerVector = 0x40, kSpuriousVector = 0xff;
 std::uint16_t uart_port;
 
 struct [[gnu::packed]] TableRegister {
@@ -25,18 +24,6 @@ alignas(8) std::uint64_t gdt[] = {0, kFlatCode, kFlatData};
 alignas(8) std::uint64_t idt[256];
 alignas(4096) std::uint32_t directory[1024];
 
-std::uint8_t in8(std::uint16_t port) {
-  std::uint8_t value;
-  asm volatile("inb %1, %0" : "=a"(value) : "d"(port));
-  return value;
-}
-void out8(std::uint16_t port, std::uint8_t value) {
-  asm volatile("outb %0, %1" : : "a"(value), "d"(port));
-}
-volatile std::uint32_t& apic(std::uint32_t offset) {
-  return *reinterpret_cast<volatile std::uint32_t*>(kLocalApic + offset);
-}
-
 void set_gate(std::uint32_t vector, const char* entry) {
   const auto at = reinterpret_cast<std::uint32_t>(entry);
   idt[vector] = std::uint64_t{(at & 0xffff0000) | 0x8e00} << 32 | 0x08u << 16 | (at & 0xffff);
@@ -47,8 +34,10 @@ void set_up_tables() {
   asm volatile("lgdt %0" : : "m"(segments));
   reload_segments();
   for (std::uint32_t vector = 0; vector < 256; ++vector) set_gate(vector, unexpected_entry);
-  set_gate(kTimerVector, timer_entry);
-  set_gate(kSpuriousVector, spurious_entry);
+  for (const Timer& timer : timers()) set_gate(timer.vector, timer_entry);
+  for (const std::uint32_t vector : {kSpuriousVector, kPicSpuriousVector}) {
+    set_gate(vector, spurious_entry);
+  }
   const TableRegister gates{sizeof idt - 1, reinterpret_cast<std::uint32_t>(idt)};
   asm volatile("lidt %0" : : "m"(gates));
 }
@@ -80,17 +69,6 @@ void set_up(std::uint16_t uart) {
   set_up_tables();
   set_up_paging();
 }
-
-void start_timer(std::uint32_t period) {
-  constexpr std::uint32_t kPeriodic = 1u << 17, kEnabled = 1u << 8, kDivideBy1 = 0xb;
-  apic(0xf0) = kEnabled | kSpuriousVector;
-  apic(0x80) = 0;  // every priority
-  apic(0x3e0) = kDivideBy1;
-  apic(0x320) = kPeriodic | kTimerVector;
-  apic(0x380) = period;
-}
-std::uint32_t timer_age(std::uint32_t period) { return period - apic(0x390); }
-void end_of_interrupt() { apic(0xb0) = 0; }
 
 }  // namespace rtos::ia32
 

@@ -31,17 +31,22 @@ reload_segments:
     movl %eax, %ss
     ret
 
-/* The timer's interrupt: on_timer() may go to another task, and comes back when this one goes on. */
+/* The timer's interrupt, with the time at which it came: on_timer() may go to another task, and comes back when this
+   one goes on. */
     .globl timer_entry
     .align 16
 timer_entry:
     pushal
+    rdtsc
     cld
+    pushl %edx
+    pushl %eax
     call on_timer
+    addl $8, %esp
     popal
     iretl
 
-/* Spurious interrupts of the local APIC want no end. */
+/* Spurious interrupts want no end. */
     .globl spurious_entry
     .align 16
 spurious_entry:
