@@ -1,4 +1,5 @@
-// Source: Intel SDM 3A, 10.5.4 (timer of the local APIC); Intel 8254 and 8259A data sheets.
+// Source: Intel SDM 3A, 10.5.4 (timer of the local APIC) and 10.11 (messages); Intel 8254 and 8259A
+// data sheets; IA-PC HPET specification 1.0a, 2.3.
 #include "rtos/ia32/timer.hpp"
 
 #include <array>
@@ -15,10 +16,14 @@ constexpr std::uint32_t kApicVector = 0x40;
 volatile std::uint32_t& apic(std::uint32_t offset) {
   return *reinterpret_cast<volatile std::uint32_t*>(kLocalApic + offset);
 }
-void start_apic(std::uint32_t period) {
-  constexpr std::uint32_t kPeriodic = 1u << 17, kEnabled = 1u << 8, kDivideBy1 = 0xb;
+void enable_apic() {
+  constexpr std::uint32_t kEnabled = 1u << 8;
   apic(0xf0) = kEnabled | kSpuriousVector;
   apic(0x80) = 0;  // every priority
+}
+void start_apic(std::uint32_t period) {
+  constexpr std::uint32_t kPeriodic = 1u << 17, kDivideBy1 = 0xb;
+  enable_apic();
   apic(0x3e0) = kDivideBy1;
   apic(0x320) = kPeriodic | kApicVector;
   apic(0x380) = period;
@@ -62,6 +67,43 @@ void end_pic_interrupt() {
   out8(kPic1, kNonSpecificEnd);
 }
 
+// --- the HPET: comparator 1, set anew for each tick, by a message to the local APIC ---
+
+constexpr std::uint32_t kHpet = 0xfed00000, kCounter = 0xf0, kComparator = 0x128;
+constexpr std::uint32_t kHpetVector = 0x41;
+std::uint32_t hpet_due, hpet_period;
+
+volatile std::uint32_t& hpet(std::uint32_t offset) {
+  return *reinterpret_cast<volatile std::uint32_t*>(kHpet + offset);
+}
+std::uint32_t age_of_hpet(std::uint32_t period) {
+  return (hpet(kCounter) - (hpet_due - period)) % period;
+}
+// Ticks that are past already are lost.
+void set_next_tick() {
+  constexpr std::uint32_t kFuture = 1u << 31;
+  do {
+    hpet_due += hpet_period;
+    hpet(kComparator) = hpet_due;
+  } while (hpet(kCounter) - hpet_due < kFuture);
+}
+void start_hpet(std::uint32_t period) {
+  constexpr std::uint32_t kMain = 0x10, kTimer = 0x120, kMessage = 0x130, kApicId = 0x20;
+  constexpr std::uint32_t kRun = 1, kEnabled = 1u << 2, kOnly32 = 1u << 8, kByMessage = 1u << 14;
+  enable_apic();
+  hpet(kMain) = hpet(kMain) | kRun;
+  hpet(kMessage) = kHpetVector;
+  hpet(kMessage + 4) = kLocalApic | apic(kApicId) >> 24 << 12;
+  hpet_period = period;
+  hpet_due = hpet(kCounter);
+  set_next_tick();
+  hpet(kTimer) = kByMessage | kOnly32 | kEnabled;
+}
+void end_hpet_interrupt() {
+  end_apic_interrupt();
+  set_next_tick();
+}
+
 constexpr std::array kTimers{
     Timer{.name = "lapic",
           .vector = kApicVector,
@@ -75,6 +117,12 @@ constexpr std::array kTimers{
           .start = start_pit,
           .age = age_of_pit,
           .end_of_interrupt = end_pic_interrupt},
+    Timer{.name = "hpet",
+          .vector = kHpetVector,
+          .usual_period = 100'000,
+          .start = start_hpet,
+          .age = age_of_hpet,
+          .end_of_interrupt = end_hpet_interrupt},
 };
 
 }  // namespace

@@ -18,7 +18,8 @@ struct Timer {
   void (*end_of_interrupt)();
 };
 
-// The local APIC's ("lapic"), and channel 0 of the 8254 by way of the 8259s ("pit").
+// The local APIC's ("lapic"), channel 0 of the 8254 by way of the 8259s ("pit"), and the HPET's
+// comparator 1 ("hpet").
 [[nodiscard]] std::span<const Timer> timers();
 // The one of that name; without a name the first, null if there is none of that name.
 [[nodiscard]] const Timer* find_timer(const guest::Option& name);
