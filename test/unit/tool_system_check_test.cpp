@@ -225,6 +225,37 @@ INSTANTIATE_TEST_SUITE_P(
              "port 0x42 has two owners", kFirst + kLines + kRest}),
     [](const auto& info) { return info.param.name; });
 
+constexpr std::string_view kPit = "kind = \"realtime\"\ntimer = \"pit\"\n";
+std::string forwarded(std::string_view by, std::string_view timer = kPit) {
+  return fmt::format("{}forwarded_by = \"{}\"", timer, by);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Timers, Contradiction,
+    testing::Values(
+        Case{"Hpets",
+             two("kind = \"realtime\"\ntimer = \"hpet\"", "kind = \"realtime\"\ntimer = \"hpet\""),
+             "timer 'hpet' has two owners: b and a (line 11)", kFirst + kLines + kRest + 2},
+        Case{"Pits", two(kPit, kPit), "the PIC has two owners", kFirst + kLines + 2},
+        Case{"PitWithoutPic", two("", fmt::format("{}interrupts = \"none\"", kPit)),
+             "the PIT interrupts through the PIC, which b does not have",
+             kFirst + kLines + kRest + 1},
+        Case{"ForwardedTimer", two("", forwarded("a", "kind = \"realtime\"\n")),
+             "only the PIT's interrupts can be forwarded", kFirst + kLines + kRest + 1},
+        Case{"UnknownForwarder", two("", forwarded("c")), "there is no partition 'c'",
+             kFirst + kLines + kRest + 2},
+        Case{"OwnForwarder", two("", forwarded("b")), "b cannot forward its own interrupts",
+             kFirst + kLines + kRest + 2},
+        Case{"RealTimeForwarder", two("kind = \"realtime\"", forwarded("a")),
+             "a is a real-time partition itself", kFirst + kLines + kRest + 2}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Timers, APartitionWithThePitHasThePic) {
+  const System system = parsed(two("", forwarded("a")));
+  EXPECT_EQ(check(system).size(), 0u) << all(check(system));
+  EXPECT_EQ(system.partitions[1].interrupts, plan::InterruptController::Pic);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Cmdline, Contradiction,
     testing::Values(

@@ -110,6 +110,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "no effect without restarts", 4, 17},
         Mistake{"BadConsole", "[machine]\nmemory = 4\n[[partition]]\nconsole = \"com5\"\n",
                 "'com5' is not a value", 4, 11},
+        Mistake{"TimerOfNoRealTime", "[machine]\nmemory = 4\n[[partition]]\ntimer = \"hpet\"\n",
+                "'timer' is for real-time partitions", 4, 9},
+        Mistake{"UnknownTimer",
+                "[machine]\nmemory = 4\n[[partition]]\nkind = \"realtime\"\ntimer = \"rtc\"\n",
+                "'rtc' is not a value", 5, 9},
+        Mistake{"LowTimerVector",
+                "[machine]\nmemory = 4\n[[partition]]\nkind = \"realtime\"\nforwarded_by = \"b\"\n"
+                "timer_vector = 31\n",
+                "vectors below 32", 6, 16},
+        Mistake{"VectorWithoutForwarder",
+                "[machine]\nmemory = 4\n[[partition]]\nkind = \"realtime\"\ntimer_vector = 64\n",
+                "interrupts that are forwarded", 5, 16},
         Mistake{"BadPaging", "[machine]\nmemory = 4\n[[partition]]\npaging = \"shadow\"\n",
                 "'shadow' is not a value", 4, 10}),
     [](const auto& info) { return std::string(info.param.name); });

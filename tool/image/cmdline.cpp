@@ -59,16 +59,19 @@ class Builder {
   Cmdline result_;
 };
 
-void add_processor(const system::System& system, Builder& builder) {
+void add_processor(const system::System& system, const system::Partition& partition,
+                   Builder& builder) {
   builder.add(fmt::format("reservetop={}M", plan::kMonitorWindowSize >> 20),
               "the monitor is at the top of the address space");
+  const bool polls = partition.ia32.idle == plan::IdleWait::Poll;
   if (is_plain(system.machine.cpu_model)) {
     builder.add("clearcpuid=sep", "SYSENTER would enter ring 0");
   } else {
     builder.add("clearcpuid=sep,monitor,smap,umip,invpcid",
                 "SYSENTER would enter ring 0; the others fail outside ring 0");
-    builder.add("idle=halt", "MWAIT fails outside ring 0");
+    if (!polls) builder.add("idle=halt", "MWAIT fails outside ring 0");
   }
+  if (polls) builder.add("idle=poll", "the partition does not halt");
   builder.add_tsc();
   builder.add("tsc=reliable", "there is no other clock to compare it with");
   builder.add("no_timer_check", "the check may fail by chance on a loaded host");
@@ -96,7 +99,7 @@ void add_devices(const system::System& system, const system::Partition& partitio
 
 Cmdline derive_cmdline(const system::System& system, const system::Partition& partition) {
   Builder builder;
-  add_processor(system, builder);
+  add_processor(system, partition, builder);
   builder.add("reboot=t", "a triple fault ends the partition; other methods reset the machine");
   if (!(" " + partition.cmdline).contains(" panic=")) {
     builder.add("panic=-1", "a panic ends the partition at once");

@@ -52,6 +52,7 @@ class Compiler {
     plan::Partition& row = builder_.begin_partition(index);
     row.owns_pci = partition.owns("pci") ? 1 : 0;
     row.uart_port = partition.console != 0 ? board_.uart(partition.console).port : 0;
+    row.ia32 = make_ia32(partition);
     list_link_ports(index, row);
     if (row.owns_pci != 0) list_bus_masters(row);
     for (const Extent& piece : placements_[index].pieces) {
@@ -71,6 +72,19 @@ class Compiler {
         compile_segments(index, row);
         break;
     }
+  }
+
+  [[nodiscard]] plan::Ia32 make_ia32(const system::Partition& partition) const {
+    const system::Ia32Spec& spec = partition.ia32;
+    plan::Ia32 row{};
+    row.real_time = spec.real_time ? 1 : 0;
+    row.idle = spec.idle;
+    row.timer = spec.timer;
+    if (spec.forwarded_by.empty()) return row;
+    row.is_forwarded = 1;
+    row.forwarder = system_.find(spec.forwarded_by)->cpu;  // check() says that there is one
+    row.timer_vector = spec.timer_vector;
+    return row;
   }
 
   void list_link_ports(std::size_t index, plan::Partition& row) const {

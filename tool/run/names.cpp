@@ -54,7 +54,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(status::ExitCaus
      "machine_check",
      "double_fault",
      "hypercall",
-     "monitor_fault"};
+     "monitor_fault",
+     "event"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::Armv7Exit::Count)>
     kArmv7Causes = {"supervisor_call",

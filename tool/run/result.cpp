@@ -50,7 +50,8 @@ json unborn() {
           {"restarts", 0},
           {"cpu", nullptr},
           {"uptime_seconds", 0.0},
-          {"exits", json::object()}};
+          {"exits", json::object()},
+          {"timer_events", {{"forwarded", 0}, {"merged", 0}}}};
 }
 
 }  // namespace
@@ -68,7 +69,8 @@ json partition_json(const status::Region& region, std::size_t index) {
           {"restarts", partition.restarts},
           {"cpu", partition.cpu},
           {"uptime_seconds", uptime(region, partition)},
-          {"exits", std::move(exits)}};
+          {"exits", std::move(exits)},
+          {"timer_events", {{"forwarded", partition.forwarded}, {"merged", partition.merged}}}};
 }
 
 json monitor_json(const std::optional<status::Region>& region) {

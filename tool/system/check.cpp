@@ -298,6 +298,7 @@ Diagnostics check(const System& system) {
   }
   check_owners(system, diagnostics);
   check_links(system, diagnostics);
+  check_timers(system, diagnostics);
   return diagnostics;
 }
 

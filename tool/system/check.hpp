@@ -24,6 +24,7 @@ void check_memory(const System& system, Diagnostics& diagnostics);  // IA-32
 void check_armv7_memory(const System& system, Diagnostics& diagnostics);
 void check_owners(const System& system, Diagnostics& diagnostics);
 void check_links(const System& system, Diagnostics& diagnostics);
+void check_timers(const System& system, Diagnostics& diagnostics);
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics);
 
 // True if one of the partition's devices reads and writes memory by machine addresses.

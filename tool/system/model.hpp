@@ -103,6 +103,18 @@ struct NetworkSpec {
   Position where;
 };
 
+// What only a partition of an IA-32 machine has.
+struct Ia32Spec {
+  static constexpr unsigned kTimerVector = 0x20;  // where kernels put the PIC's first interrupt
+
+  bool real_time = false;
+  plan::IdleWait idle = plan::IdleWait::Halt;
+  plan::Timer timer = plan::Timer::LocalApic;
+  std::string forwarded_by;  // partition whose processor takes its timer's interrupts; empty: none
+  unsigned timer_vector = kTimerVector;  // of forwarded ones
+  Position timer_where, forwarded_by_where;
+};
+
 // What only a partition of an ARMv7 machine has.
 struct Armv7Spec {
   static constexpr std::uint64_t kDefaultShadowMemory = 4 << 20;
@@ -134,6 +146,7 @@ struct Partition {
   unsigned console = 0;  // 1 to 4: the board's serial ports in order; 0: none
   std::optional<DiskSpec> disk;
   std::optional<NetworkSpec> network;
+  Ia32Spec ia32;
   Armv7Spec armv7;
   Position where, name_where, cpu_where, cmdline_where, interrupts_where, console_where;
 
@@ -176,6 +189,14 @@ struct System {
       }
     }
     return uarts;
+  }
+
+  // The partition of that name, or null.
+  [[nodiscard]] const Partition* find(std::string_view partition) const {
+    for (const Partition& candidate : partitions) {
+      if (candidate.name == partition) return &candidate;
+    }
+    return nullptr;
   }
 
   [[nodiscard]] Location at(Position position) const { return {file, position}; }

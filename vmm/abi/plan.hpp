@@ -16,7 +16,7 @@
 namespace mezzo::plan {
 
 inline constexpr std::uint32_t kMagic = 0x4f5a454d;  // "MEZO", little-endian
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kVersion = 4;
 
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxPartitions = 8;
@@ -116,6 +116,24 @@ enum FastPath : std::uint32_t {
   kFastTransfers = 256,   // frequent coprocessor writes in assembly, LDRT and STRT by a stub
 };
 
+// How a HLT waits (IA-32): halted, or ready to go on at once.
+enum class IdleWait : std::uint32_t { Halt = 0, Poll = 1 };
+
+// The physical timer that a real-time partition has beside those that all have (IA-32).
+enum class Timer : std::uint32_t { LocalApic = 0, Pit = 1, Hpet = 2 };
+
+// What only a partition of an IA-32 machine has.
+struct Ia32 {
+  // 1: its guest is a real-time kernel. Its processor has no heartbeat, and its handlers are
+  // entered directly although it can write its IDT.
+  std::uint32_t real_time;
+  IdleWait idle;
+  Timer timer;
+  // 1: the CPU `forwarder` takes the interrupts of its PIT and forwards them as events, which are
+  // injected by `timer_vector`. 0: they come to its own CPU.
+  std::uint32_t is_forwarded, forwarder, timer_vector;
+};
+
 // Where an ARMv7 board has what the monitor itself needs; a PC's monitor finds it by itself.
 struct Board {
   std::uint32_t ram_base, ram_size;
@@ -169,6 +187,7 @@ struct Partition {
   std::uint32_t link_ports[kMaxLinks];  // likewise of its links' UARTs
   std::uint32_t bus_master_count;
   std::uint32_t bus_masters[kMaxBusMasters];  // bus<<8 | device<<3 | function
+  Ia32 ia32;
   Armv7 armv7;
 };
 
@@ -195,9 +214,10 @@ struct Plan {
 };
 
 static_assert(sizeof(Load) == 20);
+static_assert(sizeof(Ia32) == 24);
 static_assert(sizeof(Armv7) == (6 + kMaxLines / 32) * 4);
 static_assert(sizeof(Partition) ==
-              kNameSize + (18 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Armv7));
+              kNameSize + (18 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Ia32) + sizeof(Armv7));
 static_assert(sizeof(Board) == 20);
 static_assert(sizeof(Plan) == 14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +

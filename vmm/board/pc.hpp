@@ -29,6 +29,9 @@ void wait_pit(std::uint16_t counts);
 // may get an interrupt of a chip that is not its own. Called once, before a guest runs.
 void mask_all(std::uint32_t io_apic);
 
+// Leads the PIT's interrupts to the processor with APIC id `to`, as `vector`, by the I/O APIC.
+void route_pit(std::uint32_t io_apic, std::uint8_t to, std::uint8_t vector);
+
 // Switches off bus mastering of each listed PCI function, masks every interrupt that reaches the
 // partition's CPU through the chips it owns, and silences its UARTs. Called on the partition's CPU,
 // with the guest not running. `io_apic`: linear address of the IO-APIC.

@@ -43,6 +43,7 @@ enum class PlanError : std::uint32_t {
   PoolNotOwn,             // index: partition; of shadow tables
   LineNotOwn,             // index: partition
   WindowNotOwn,           // index: window
+  BadTimer,               // index: partition
 };
 
 [[nodiscard]] constexpr const char* describe(PlanError error) {
@@ -97,6 +98,8 @@ enum class PlanError : std::uint32_t {
       return "an interrupt of another one's: partition";
     case PlanError::WindowNotOwn:
       return "not device registers of its partition alone: window";
+    case PlanError::BadTimer:
+      return "a timer that is not its own, or cannot be forwarded: partition";
   }
   return "unknown error";
 }
@@ -233,6 +236,28 @@ struct PlanCheck {
   return false;
 }
 
+// What a partition of an IA-32 machine has beside: known kinds, a timer of its own, and a forwarder
+// that is another CPU.
+[[nodiscard]] inline bool is_ia32_good(const plan::Plan& plan, std::uint32_t index,
+                                       std::uint32_t cpu_count) {
+  constexpr std::uint32_t kFirstVector = 32, kVectors = 256;
+  const plan::Partition& row = plan.partitions[index];
+  const plan::Ia32& own = row.ia32;
+  if (own.real_time > 1 || own.idle > plan::IdleWait::Poll || own.timer > plan::Timer::Hpet) {
+    return false;
+  }
+  for (std::uint32_t n = 0; n < index; ++n) {
+    if (own.timer != plan::Timer::LocalApic && plan.partitions[n].ia32.timer == own.timer) {
+      return false;
+    }
+  }
+  if (own.timer == plan::Timer::Pit && row.interrupts != plan::InterruptController::Pic)
+    return false;
+  if (own.is_forwarded == 0) return true;
+  return own.timer == plan::Timer::Pit && own.forwarder < cpu_count && own.forwarder != row.cpu &&
+         own.timer_vector >= kFirstVector && own.timer_vector < kVectors;
+}
+
 // Partitions: CPUs that exist and are given once, or on ARMv7 once for each priority, and nothing
 // that the monitor writes, or the guest starts at, outside.
 [[nodiscard]] inline PlanCheck verify_partitions(const plan::Plan& plan, std::uint32_t cpu_count) {
@@ -246,6 +271,9 @@ struct PlanCheck {
       if (!can_share || other.armv7.priority == row.armv7.priority) {
         return {PlanError::CpuTwice, n};
       }
+    }
+    if (plan.architecture == plan::Architecture::Ia32 && !is_ia32_good(plan, n, cpu_count)) {
+      return {PlanError::BadTimer, n};
     }
     if (!owns_guest(plan, row, row.entry)) return {PlanError::EntryOutsidePartition, n};
     const bool has_field = row.tsc_khz_field != 0;

@@ -98,10 +98,20 @@ enum class Vector : std::uint8_t {
          vector == 29 || vector == 30;
 }
 
-// Vectors that never go straight into a guest: abort-class events, and the faults by which
-// privileged instructions announce themselves.
+// The monitor's own interrupts: ticks of another partition's timer, and messages of other
+// processors. Linux keeps these vectors for virtual machines of its own, and for a hypervisor that
+// it knows.
+inline constexpr std::uint8_t kTickVector = 0xf2, kEventVector = 0xf3;
+
+[[nodiscard]] constexpr bool is_event_vector(unsigned vector) {
+  return vector == kTickVector || vector == kEventVector;
+}
+
+// Vectors that never go straight into a guest: abort-class events, the faults by which privileged
+// instructions announce themselves, and the monitor's own interrupts.
 [[nodiscard]] constexpr bool is_monitor_vector(unsigned vector) {
-  return vector == 2 || vector == 8 || (vector >= 10 && vector <= 13) || vector == 18;
+  return vector == 2 || vector == 8 || (vector >= 10 && vector <= 13) || vector == 18 ||
+         is_event_vector(vector);
 }
 
 }  // namespace mezzo::ia32

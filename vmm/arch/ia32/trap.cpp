@@ -122,8 +122,17 @@ Verdict repair_return(Exit& exit) {
   return Verdict::resume();
 }
 
-// What ended a HLT of the short way: an NMI is no reason to go on.
+// `otherwise`: what becomes of the guest if the event is not for it.
+Verdict answer_event(Exit& exit, std::uint8_t vector, const Verdict& otherwise) {
+  exit.cause = ExitCause::Event;
+  exit.value = vector;
+  const auto due = take_event(exit.cpu, vector);
+  return due ? Verdict::software_interrupt(*due) : otherwise;
+}
+
+// What ended a HLT. An NMI is no reason to go on.
 Verdict end_waiting(Exit& exit, std::uint8_t vector) {
+  if (is_event_vector(vector)) return answer_event(exit, vector, Verdict::wait());
   if (vector == static_cast<unsigned>(Vector::Nmi)) {
     exit.cause = ExitCause::Nmi;
     return Verdict::wait();
@@ -170,6 +179,9 @@ Verdict decide(Exit& exit) {
       exit.cause = ExitCause::Hypercall;
       exit.value = frame.eax;
       return answer_hypercall(exit.context, exit.partition, log);
+    case kTickVector:
+    case kEventVector:
+      return answer_event(exit, vector, Verdict::resume());
     default:
       exit.cause = ExitCause::UnsettledVector;
       return Verdict::inject(vector, frame.error_code);
@@ -215,8 +227,12 @@ Verdict apply(Exit& exit, const Verdict& verdict) {
       return finish_instruction(exit);
     case Kind::Wait:
       return wait_for_interrupt(exit);
-    case Kind::Inject:
-      return deliver(exit.context, verdict.vector, verdict.software, verdict.error_code);
+    case Kind::Inject: {
+      const Verdict next =
+          deliver(exit.context, verdict.vector, verdict.software, verdict.error_code);
+      if (next.kind == Kind::Resume) settle_gate(exit.context, verdict.vector);
+      return next;
+    }
     case Kind::Resume:
     case Kind::Stop:
     case Kind::Restart:
@@ -235,6 +251,7 @@ void handle_exit(Cpu& cpu, Frame& frame) {
     verdict = apply(exit, verdict);
   }
   follow_kernel_stack(exit.context);
+  renew_used_gates(exit.context);
   if (cpu.fast.nmi_pending || is_commanded()) obey_control(cpu);
 }
 

@@ -3,6 +3,7 @@
 // and the debug registers are the machine's own: a vCPU never leaves its CPU.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "arch/ia32/registers.hpp"
@@ -32,6 +33,10 @@ struct Vcpu {
   TableLocation ldt;         // from the descriptor that LLDT loaded
 
   std::uint32_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
+
+  // A real-time guest's gates are the machine's one by one, each from its first use on.
+  bool settles_by_use = false;
+  std::array<std::uint32_t, 256 / 32> used_gates{};  // bit n % 32 of word n / 32: vector n
 
   // As a kernel's 32-bit entry point expects it: protected mode, paging off.
   [[nodiscard]] static constexpr Vcpu at_entry() {
