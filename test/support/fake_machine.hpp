@@ -92,7 +92,8 @@ class FakeMachine {
   std::uint16_t ldt = 0, fs_selector = 0, gs_selector = 0;
   std::vector<PortAccess> port_writes;
   std::vector<PortAccess> port_reads;
-  std::uint64_t accesses = 0;  // to guest memory
+  std::vector<Interrupt> interrupts;  // of other processors
+  std::uint64_t accesses = 0;         // to guest memory
 
   // ---- the concept ----
 
@@ -182,6 +183,7 @@ class FakeMachine {
   void out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value) {
     port_writes.push_back({port, bytes, value});
   }
+  void interrupt(const Interrupt& target) { interrupts.push_back(target); }
 
  private:
   // Descriptors, so that a table can be handed out in place; everybody else goes by bytes.

@@ -11,7 +11,7 @@
 namespace mezzo::hypercall {
 
 inline constexpr std::uint8_t kVector = 0x18;
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 enum class Call : std::uint32_t {
   Null = 0,           // -> 0
@@ -22,10 +22,20 @@ enum class Call : std::uint32_t {
   StopSelf = 5,      // does not return
   RestartSelf = 6,   // does not return
   Counter = 7,       // ebx: exit cause -> low half; edx: high half
+  // Of the channels that the partition has an end of, the one at index ebx, from 0. Since
+  // version 2.
+  Channel = 8,  // -> 0; ebx: machine address, ecx: bytes, edx: which of its ends, 0 or 1
+  Listen = 9,   // ecx: vector that the other end's ringing raises (32 to 255), 0: none -> 0
+  Ring = 10,    // -> 1: the other end is interrupted, 0: it does not listen
   Count
 };
 
 inline constexpr std::uint32_t kConsoleWriteMax = 1024;
+
+// Processes, which can make no hypercall, ring by writing a byte to this port plus the channel's
+// number in the system file, if their kernel lets them (ioperm()). A kernel's own writes go past
+// the monitor.
+inline constexpr std::uint16_t kDoorbellPort = 0xe80;
 
 // Errors are returned in EAX as negative numbers.
 enum class Error : std::int32_t { UnknownCall = -1, BadArgument = -2, BadAddress = -3 };

@@ -26,7 +26,8 @@ inline constexpr std::uint32_t kMaxWindows = 64;
 inline constexpr std::uint32_t kMaxSilences = 64;
 inline constexpr std::uint32_t kMaxLines = 256;  // interrupt numbers of a GIC that we handle
 inline constexpr std::uint32_t kMaxBusMasters = 8;
-inline constexpr std::uint32_t kMaxLinks = 4;       // of one partition
+inline constexpr std::uint32_t kMaxLinks = 4;  // of one partition
+inline constexpr std::uint32_t kMaxChannels = 4;
 inline constexpr std::uint32_t kNameSize = 32;      // with the terminating zero
 inline constexpr std::uint32_t kTscFieldSize = 10;  // see Partition::tsc_khz_field
 
@@ -191,6 +192,19 @@ struct Partition {
   Armv7 armv7;
 };
 
+// Memory that two partitions share, and each one's doorbell for the other (IA-32). Zeroed when the
+// monitor starts; what is in it afterwards is the two guests' affair.
+struct ChannelEnd {
+  std::uint32_t partition;  // index
+  std::uint32_t line;       // its guest has the doorbell at this input of its I/O APIC, or kNoLine
+};
+inline constexpr std::uint32_t kNoLine = ~0u;
+struct Channel {
+  std::uint32_t base;  // page-aligned; both guests see it there
+  std::uint32_t size;  // a multiple of the page size, not 0
+  ChannelEnd ends[2];
+};
+
 struct Plan {
   std::uint32_t magic;
   std::uint32_t version;
@@ -211,6 +225,8 @@ struct Plan {
   Window windows[kMaxWindows];
   std::uint32_t silence_count;  // ARMv7
   Silence silences[kMaxSilences];
+  std::uint32_t channel_count;  // IA-32
+  Channel channels[kMaxChannels];
 };
 
 static_assert(sizeof(Load) == 20);
@@ -219,10 +235,12 @@ static_assert(sizeof(Armv7) == (6 + kMaxLines / 32) * 4);
 static_assert(sizeof(Partition) ==
               kNameSize + (18 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Ia32) + sizeof(Armv7));
 static_assert(sizeof(Board) == 20);
+static_assert(sizeof(Channel) == 24);
 static_assert(sizeof(Plan) == 14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
                                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +
                                   kMaxWindows * sizeof(Window) + 4 +
-                                  kMaxSilences * sizeof(Silence));
+                                  kMaxSilences * sizeof(Silence) + 4 +
+                                  kMaxChannels * sizeof(Channel));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
 // CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, four bytes at a

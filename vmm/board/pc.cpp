@@ -36,6 +36,14 @@ class IoApic {
     const std::uint32_t last = *window_ >> 16 & 0xff;
     for (std::uint32_t pin = 0; pin <= last; ++pin) write(kTable + 2 * pin, kMasked);
   }
+  // The low half of a pin's entry. The index register is left as it was.
+  [[nodiscard]] std::uint32_t entry(std::uint32_t pin) const {
+    const std::uint32_t before = *select_;
+    *select_ = kTable + 2 * pin;
+    const std::uint32_t low = *window_;
+    *select_ = before;
+    return low;
+  }
   // Edges of `pin`, high when active, go to one processor.
   void route(std::uint32_t pin, std::uint8_t to, std::uint8_t vector) const {
     write(kTable + 2 * pin + 1, std::uint32_t{to} << 24);
@@ -102,6 +110,15 @@ void mask_all(std::uint32_t io_apic) {
 void route_pit(std::uint32_t io_apic, std::uint8_t to, std::uint8_t vector) {
   constexpr std::uint32_t kPitPin = 2;  // where boards lead ISA interrupt 0
   IoApic(io_apic).route(kPitPin, to, vector);
+}
+
+std::uint8_t vector_of(std::uint32_t io_apic, std::uint32_t line) {
+  constexpr std::uint8_t kFirst = 32;
+  constexpr std::uint32_t kDelivery = 6u << 8;  // 0: fixed, or to one of several
+  const std::uint32_t entry = IoApic(io_apic).entry(line);
+  const auto vector = static_cast<std::uint8_t>(entry);
+  const bool raises = (entry & (IoApic::kMasked | kDelivery)) == 0 && vector >= kFirst;
+  return raises ? vector : std::uint8_t{0};
 }
 
 void quiesce(const plan::Partition& partition, std::uint32_t io_apic) {

@@ -14,6 +14,7 @@
 #include "arch/ia32/descriptor.hpp"
 #include "arch/ia32/registers.hpp"
 #include "arch/ia32/vcpu.hpp"
+#include "core/channel.hpp"
 #include "core/verdict.hpp"
 
 namespace mezzo::ia32 {
@@ -25,7 +26,7 @@ enum class RootResult : std::uint8_t { Installed, OutsidePartition };
 // may fail, and then has no effect that the monitor depends on.
 template <class M>
 concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to, const void* from,
-                           std::uint16_t selector, std::uint8_t vector) {
+                           std::uint16_t selector, std::uint8_t vector, Interrupt target) {
   // Guest-linear memory, below the monitor's window only.
   { m.read(n, to, n) } -> std::same_as<bool>;
   { m.write(n, from, n) } -> std::same_as<bool>;
@@ -60,6 +61,8 @@ concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to,
   // Ports, for processes that their kernel allows some.
   { m.in(selector, n) } -> std::same_as<std::uint32_t>;
   { m.out(selector, n, n) };
+  // Raises a vector on a processor: another partition's doorbell.
+  { m.interrupt(target) };
 };
 
 template <Machine M>

@@ -33,7 +33,9 @@ void write_tsc_frequency(const plan::Partition& row) {
 }
 
 // Its devices are quiet; its interrupt controller has kept nothing but what is other partitions'.
-void quiesce(const plan::Partition& row) {
+void quiesce(const Partition& partition) {
+  const plan::Partition& row = partition.row();
+  doorbells.forget(the_plan, partition.index());
   board::pc::quiesce(row, layout::kIoApic);
   if (row.interrupts == plan::InterruptController::IoApic) route_forwarded_timers();
   if (row.ia32.timer == plan::Timer::Hpet) irq::Hpet(layout::kHpet).stop_partition_timer();
@@ -41,7 +43,7 @@ void quiesce(const plan::Partition& row) {
 
 // Devices quiet, paging off, no descriptor of the guest's in use.
 void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition) {
-  quiesce(partition.row());
+  quiesce(partition);
   const plan::Partition& row = partition.row();
   const bool has_line =
       row.interrupts == plan::InterruptController::Pic && row.ia32.is_forwarded == 0;
@@ -114,7 +116,7 @@ class Pc {
   void quiesce() const {
     const Partition partition = partition_of(cpu_);
     Processor(cpu_, partition).install_identity();
-    ia32::quiesce(partition.row());
+    ia32::quiesce(partition);
     local_apic::reset(false);
   }
   void reset() const {

@@ -8,6 +8,7 @@
 #include "abi/plan.hpp"
 #include "abi/status.hpp"
 #include "arch/ia32/cpu.hpp"
+#include "core/channel.hpp"
 #include "core/partition.hpp"
 #include "diag/log.hpp"
 
@@ -16,6 +17,8 @@ namespace mezzo::ia32 {
 extern plan::Plan the_plan;           // verified, in the monitor's own memory
 extern status::Region status_region;  // at the start of the monitor's memory
 extern diag::Log log;
+extern Doorbells doorbells;
+extern std::array<std::uint8_t, status::kMaxCpus> apic_ids;  // by the plan's number of the CPU
 
 // Our own broken invariant: fills the crash record, says so, and stops this CPU for good.
 [[noreturn]] void bug(const char* what, const Frame* frame = nullptr);

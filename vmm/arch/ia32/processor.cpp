@@ -1,7 +1,9 @@
 // This processor's registers, tables and view of guest memory.
 #include "arch/ia32/processor.hpp"
 
+#include "abi/hypercall.hpp"
 #include "arch/ia32/instructions.hpp"
+#include "arch/ia32/local_apic.hpp"
 #include "arch/ia32/monitor.hpp"
 #include "arch/ia32/paging.hpp"
 
@@ -249,6 +251,11 @@ std::uint32_t Processor::in(std::uint16_t port, std::uint32_t bytes) {
   }
 }
 void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value) {
+  const std::uint32_t channel = std::uint32_t{port} - hypercall::kDoorbellPort;
+  if (const auto end = end_of_channel(the_plan, partition_.index(), channel)) {
+    if (const auto target = doorbells.ring(the_plan, *end)) interrupt(*target);
+    return;
+  }
   switch (bytes) {
     case 1:
       ia32::out(port, static_cast<std::uint8_t>(value));
@@ -260,6 +267,13 @@ void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value
       ia32::out(port, value);
       break;
   }
+}
+
+// The guest is not in the middle of sending one itself: it has called the monitor, or is a process.
+void Processor::interrupt(const Interrupt& target) {
+  const std::uint32_t guests = local_apic::read(local_apic::Register::CommandHigh);
+  local_apic::send(apic_ids[target.cpu], local_apic::kAssert | target.vector);
+  local_apic::write(local_apic::Register::CommandHigh, guests);
 }
 
 static_assert(Machine<Processor>);

@@ -53,7 +53,9 @@ class Processor {
   void load_fs_gs(std::uint16_t fs, std::uint16_t gs);
 
   [[nodiscard]] std::uint32_t in(std::uint16_t port, std::uint32_t bytes);
+  // A doorbell's port, too.
   void out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value);
+  void interrupt(const Interrupt& target);
 
  private:
   [[nodiscard]] const std::uint32_t* table_at(std::uint32_t machine);

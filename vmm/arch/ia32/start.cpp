@@ -18,6 +18,7 @@ constinit plan::Plan the_plan{};
 [[gnu::section(".status")]] constinit status::Region status_region{};
 constinit diag::Log log{status_region.log, board::pc::put_debug};
 constinit std::array<Cpu, status::kMaxCpus> cpus{};
+constinit Doorbells doorbells{};
 constinit std::array<std::uint8_t, status::kMaxCpus> apic_ids{};
 
 namespace {
@@ -51,6 +52,9 @@ void take_plan(std::uint32_t bundle, std::span<const MemoryRange> ram) {
   require(verify_store(the_plan, pointer_to<const unsigned char>(store)));
   __builtin_memmove(pointer_to<void>(the_plan.store_base), pointer_to<const void>(store),
                     the_plan.store_size);
+  for (const plan::Channel& channel : std::span(the_plan.channels, the_plan.channel_count)) {
+    __builtin_memset(pointer_to<void>(channel.base), 0, channel.size);
+  }
 }
 
 // Moves the running monitor to its place at the top of memory.

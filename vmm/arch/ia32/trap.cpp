@@ -66,6 +66,17 @@ void allow_fast_path(Exit& exit, Op op) {
   fast.stack = flat(frame.ss);
 }
 
+// Finds out by which vectors the guest lets in the doorbells that are lines of its I/O APIC.
+void follow_lines(const Exit& exit) {
+  for (std::uint32_t number = 0; number < the_plan.channel_count; ++number) {
+    const auto end = end_of_channel(the_plan, exit.partition.index(), number);
+    if (!end) continue;
+    const std::uint32_t line = the_plan.channels[number].ends[end->which].line;
+    if (line == plan::kNoLine) continue;
+    doorbells.listen(*end, board::pc::vector_of(layout::kIoApic, line));
+  }
+}
+
 Verdict emulate_instruction(Exit& exit) {
   Frame& frame = exit.context.frame;
   std::array<std::uint8_t, kMaxInstructionLength> bytes{};
@@ -88,6 +99,7 @@ Verdict emulate_instruction(Exit& exit) {
                                                : frame.error_code;
   const Verdict verdict = emulate(exit.context, instruction, frame.error_code);
   allow_fast_path(exit, instruction.op);
+  if (exit.cause == ExitCause::PortIo) follow_lines(exit);
   return verdict;
 }
 
@@ -159,6 +171,7 @@ Verdict decide(Exit& exit) {
     case 2:
       exit.cause = ExitCause::Nmi;
       exit.cpu.fast.nmi_pending = true;
+      follow_lines(exit);
       // The heartbeat's, unless the board reports an error: that is for the owner of its bus.
       if (exit.partition.row().owns_pci != 0 && board::pc::reports_error())
         return Verdict::inject(2);
@@ -178,7 +191,7 @@ Verdict decide(Exit& exit) {
     case hypercall::kVector:
       exit.cause = ExitCause::Hypercall;
       exit.value = frame.eax;
-      return answer_hypercall(exit.context, exit.partition, log);
+      return answer_hypercall(exit.context, exit.partition, doorbells, log);
     case kTickVector:
     case kEventVector:
       return answer_event(exit, vector, Verdict::resume());
@@ -211,7 +224,10 @@ Verdict wait_for_interrupt(Exit& exit) {
   volatile std::uint32_t& woken_by = cpu.fast.woken_by;
   woken_by = kNoVector;
   while (woken_by == kNoVector) {
-    if (cpu.fast.nmi_pending) obey_control(cpu);
+    if (cpu.fast.nmi_pending) {
+      follow_lines(exit);
+      obey_control(cpu);
+    }
     use_monitor_idt(cpu);
     idle_wait();
     use_guest_idt(cpu);
