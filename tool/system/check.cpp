@@ -50,14 +50,7 @@ void check_machine(const System& system, Diagnostics& diagnostics) {
 }
 
 void check_name(const System& system, const Partition& partition, Diagnostics& diagnostics) {
-  const bool good =
-      !partition.name.empty() && partition.name.size() < plan::kNameSize &&
-      std::ranges::all_of(
-          partition.name,
-          [](char c) {
-            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-          });
-  if (!good) {
+  if (!is_name(partition.name)) {
     add_error(system, partition.name_where,
               fmt::format("'{}' cannot be a partition's name", partition.name),
               fmt::format("use 1 to {} letters, digits, '-' and '_'", plan::kNameSize - 1),
@@ -271,6 +264,15 @@ class ArtifactCheck {
 
 }  // namespace
 
+bool is_name(const std::string& name) {
+  return !name.empty() && name.size() < plan::kNameSize &&
+         std::ranges::all_of(
+             name,
+             [](char c) {
+               return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+             });
+}
+
 void add_error(const System& system, Position position, std::string what, std::string remedy,
                Diagnostics& diagnostics) {
   diagnostics.push_back({Severity::Error, system.at(position), std::move(what), std::move(remedy)});
@@ -299,6 +301,7 @@ Diagnostics check(const System& system) {
   check_owners(system, diagnostics);
   check_links(system, diagnostics);
   check_timers(system, diagnostics);
+  check_channels(system, diagnostics);
   return diagnostics;
 }
 

@@ -172,12 +172,21 @@ struct Link {
   Position where;
 };
 
+// Memory that two partitions share, with a doorbell for each.
+struct Channel {
+  std::string name;
+  std::array<std::size_t, 2> ends{};  // indices in System::partitions
+  std::uint64_t size = 0;             // bytes
+  Position where, name_where, size_where, ends_where;
+};
+
 struct System {
   std::string file;  // as the user named it
   std::string name;  // `name` in the file, else the file's stem
   Machine machine;
   std::vector<Partition> partitions;
   std::vector<Link> links;
+  std::vector<Channel> channels;
 
   // The COM numbers of the UARTs that partition `index` has: its console's, then its links'.
   [[nodiscard]] std::vector<unsigned> uarts_of(std::size_t index) const {
@@ -197,6 +206,16 @@ struct System {
       if (candidate.name == partition) return &candidate;
     }
     return nullptr;
+  }
+
+  // The channels that partition `index` has an end of: their indices.
+  [[nodiscard]] std::vector<std::size_t> channels_of(std::size_t index) const {
+    std::vector<std::size_t> found;
+    for (std::size_t n = 0; n < channels.size(); ++n) {
+      const auto& ends = channels[n].ends;
+      if (ends[0] == index || ends[1] == index) found.push_back(n);
+    }
+    return found;
   }
 
   [[nodiscard]] Location at(Position position) const { return {file, position}; }

@@ -60,18 +60,24 @@ unsigned default_cpus(const System& system) {
   return cpus;
 }
 
+// The index of the partition called `name`; 0 after a complaint.
+std::size_t find_partition(TomlReader& reader, Position where, const std::string& name,
+                           const System& system) {
+  const auto owner = std::ranges::find(system.partitions, name, &Partition::name);
+  if (owner != system.partitions.end()) {
+    return static_cast<std::size_t>(owner - system.partitions.begin());
+  }
+  reader.error(where, fmt::format("there is no partition '{}'", name),
+               "name one of the [[partition]] tables");
+  return 0;
+}
+
 LinkEnd parse_link_end(const toml::table& table, const Context& context, const System& system) {
   TomlReader reader(table, "an end of a [[link]]", context.file, context.diagnostics);
   LinkEnd end;
   end.where = reader.where();
   const std::string name = reader.string("partition", true).value_or("");
-  const auto owner = std::ranges::find(system.partitions, name, &Partition::name);
-  if (owner == system.partitions.end()) {
-    reader.error(reader.where("partition"), fmt::format("there is no partition '{}'", name),
-                 "name one of the [[partition]] tables");
-  } else {
-    end.partition = static_cast<std::size_t>(owner - system.partitions.begin());
-  }
+  end.partition = find_partition(reader, reader.where("partition"), name, system);
   end.com = parse_uart(reader, "port", context, false);
   if (end.com == 0) {
     reader.error(end.where, "an end of a link needs a serial port", "add port = \"com3\"");
@@ -101,17 +107,43 @@ Link parse_link(const toml::table& table, const Context& context, const System& 
   return link;
 }
 
-void parse_links(TomlReader& reader, const Context& context, System& system) {
-  const toml::node* links = reader.node("link");
-  if (links == nullptr) return;
-  const toml::array* list = links->as_array();
+Channel parse_channel(const toml::table& table, const Context& context, const System& system) {
+  TomlReader reader(table, "[[channel]]", context.file, context.diagnostics);
+  Channel channel;
+  channel.where = reader.where();
+  channel.name = reader.string("name", true).value_or("");
+  channel.name_where = reader.where("name");
+  channel.size = reader.size("size", true).value_or(0);
+  channel.size_where = reader.where("size");
+  channel.ends_where = reader.where("ends");
+  const bool given = reader.node("ends", true) != nullptr;
+  const auto names = reader.strings("ends");
+  if (names.size() == channel.ends.size()) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      channel.ends[i] = find_partition(reader, names[i].second, names[i].first, system);
+    }
+  } else if (given) {
+    reader.error(channel.ends_where, "a channel has two ends",
+                 "name two partitions: ends = [\"a\", \"b\"]");
+  }
+  reader.finish();
+  return channel;
+}
+
+// The elements of the list of tables under `key`, each as `parse` reads it.
+template <class T, class Parse>
+void parse_tables(TomlReader& reader, std::string_view key, const Context& context,
+                  const System& system, std::vector<T>& to, Parse parse) {
+  const toml::node* tables = reader.node(key);
+  if (tables == nullptr) return;
+  const toml::array* list = tables->as_array();
   if (list == nullptr || !list->is_homogeneous<toml::table>()) {
-    reader.error(position_of(links->source()), "'link' must be a list of tables",
-                 "start each link with a line [[link]]");
+    reader.error(position_of(tables->source()), fmt::format("'{}' must be a list of tables", key),
+                 fmt::format("start each {0} with a line [[{0}]]", key));
     return;
   }
   for (const toml::node& element : *list) {
-    system.links.push_back(parse_link(*element.as_table(), context, system));
+    to.push_back(parse(*element.as_table(), context, system));
   }
 }
 
@@ -136,9 +168,10 @@ void parse_root(const toml::table& root, Context& context, System& system) {
     }
   }
   if (context.board->is_armv7()) {
-    reader.refuse({"link"}, context.board->name);
+    reader.refuse({"link", "channel"}, context.board->name);
   } else {
-    parse_links(reader, context, system);
+    parse_tables(reader, "link", context, system, system.links, parse_link);
+    parse_tables(reader, "channel", context, system, system.channels, parse_channel);
   }
   reader.finish();
 }
