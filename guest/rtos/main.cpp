@@ -9,15 +9,21 @@
 //   idle=halt|poll      whether the processor waits by HLT, or keeps running (halt)
 //   record=N from=TICK  no reports: the handler notes when each of N ticks came, from that one on;
 //                       then the intervals between them are told, in counts of the TSC
+//
+// If the system has a channel, each tick's times go to its other end, which is interrupted each
+// `ring=TICKS` (100), and whose questions are answered.
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "bench/guest/x86/marker.hpp"
+#include "channel/ring.hpp"
 #include "common/option.hpp"
 #include "common/text.hpp"
 #include "rtos/ia32/port.hpp"
 #include "rtos/ia32/timer.hpp"
+#include "rtos/messages.hpp"
 #include "rtos/record.hpp"
 #include "rtos/statistics.hpp"
 
@@ -30,18 +36,41 @@ using rtos::Record;
 using rtos::Statistics;
 using rtos::ia32::Port;
 
+// The channel's two directions, and what has become of them.
+struct Link {
+  channel::Sender<rtos::Report> reports;
+  channel::Receiver<rtos::Question> questions;
+  std::uint32_t sent = 0, lost = 0, answered = 0, senseless = 0;
+
+  explicit Link(const rtos::ia32::ChannelMemory& own)
+      : reports(channel::ring_of(own.memory, own.bytes, own.end), own.bytes),
+        questions(channel::ring_of(own.memory, own.bytes, 1 - own.end), own.bytes) {}
+
+  [[nodiscard]] std::uint32_t errors() const {
+    return reports.errors() + questions.errors() + senseless;
+  }
+  // Several tasks send.
+  void send(const rtos::Report& report) {
+    const auto masks = Port::mask();
+    ++(reports.send(report) ? sent : lost);
+    Port::restore(masks);
+  }
+};
+
 rtos::Kernel<Port> kernel;
-rtos::Semaphore<Port> ticked(kernel, 0), recorded(kernel, 0);
+rtos::Semaphore<Port> ticked(kernel, 0), recorded(kernel, 0), rung(kernel, 0);
 const rtos::ia32::Timer* timer;
-std::uint32_t period, every, reports;
+std::uint32_t period, every, reports, ring;
 Statistics in_handler, in_task;  // counts of the timer since it was due
+std::uint32_t handler_age;       // the last one's
 Record record;
+std::optional<Link> link;
 
 struct Stack {
   alignas(16) std::array<std::byte, 8192> bytes;
 };
-Stack measuring_stack, telling_stack;
-rtos::Task measuring, telling;
+Stack measuring_stack, answering_stack, telling_stack;
+rtos::Task measuring, answering, telling;
 
 void measure(void*) {
   for (;;) {
@@ -49,7 +78,31 @@ void measure(void*) {
     const std::uint32_t age = timer->age(period);
     const auto masks = Port::mask();
     in_task.add(age);
+    const rtos::Report sample{rtos::ReportKind::Sample, kernel.now(), handler_age, age};
     Port::restore(masks);
+    if (!link) continue;
+    link->send(sample);
+    if (sample.number % ring == 0) rtos::ia32::ring_doorbell();
+  }
+}
+
+// The other end may ring, and write, whatever it likes.
+void answer(void*) {
+  for (;;) {
+    rung.wait();
+    rtos::Question question{};
+    bool answered = false;
+    for (auto left = link->questions.slots(); left > 0 && link->questions.receive(question);
+         --left) {
+      if (question.kind != rtos::QuestionKind::Echo) {
+        ++link->senseless;
+        continue;
+      }
+      link->send({rtos::ReportKind::Answer, question.number, link->lost, link->errors()});
+      ++link->answered;
+      answered = true;
+    }
+    if (answered) rtos::ia32::ring_doorbell();
   }
 }
 
@@ -63,6 +116,18 @@ void print(const char* name, const Statistics& statistics) {
   guest::print_number(statistics.most());
 }
 
+void print(const Link& of) {
+  guest::print("rtos channel: ");
+  guest::print_number(of.sent);
+  guest::print(" sent, ");
+  guest::print_number(of.lost);
+  guest::print(" lost, ");
+  guest::print_number(of.answered);
+  guest::print(" answered, ");
+  guest::print_number(of.errors());
+  guest::print(" errors\n");
+}
+
 void report(void*) {
   rtos::Time next = kernel.now();
   for (std::uint32_t n = 0; reports == 0 || n < reports; ++n) {
@@ -70,14 +135,16 @@ void report(void*) {
     const auto masks = Port::mask();
     const Statistics handler = in_handler, task = in_task;
     in_handler = in_task = {};
+    const rtos::Time now = kernel.now();
     Port::restore(masks);
     guest::print("rtos ");
-    guest::print_number(kernel.now());
+    guest::print_number(now);
     guest::print(" ticks, ");
     guest::print_number(handler.count());
     print(" measured: handler ", handler);
     print(", task ", task);
     guest::print("\n");
+    if (link) print(*link);
   }
   guest::print("rtos ends\n");
   stop_for_ever();
@@ -126,10 +193,17 @@ std::uint16_t console_port() {
 // `came`: by the TSC, before anything else was done.
 extern "C" void on_timer(std::uint64_t came) {
   note(came);
-  in_handler.add(timer->age(period));
+  handler_age = timer->age(period);
+  in_handler.add(handler_age);
   timer->end_of_interrupt();
   ticked.signal_from_handler();
   kernel.tick();
+  kernel.preempt();
+}
+
+extern "C" void on_doorbell() {
+  rtos::ia32::end_apic_interrupt();
+  rung.signal_from_handler();
   kernel.preempt();
 }
 
@@ -150,9 +224,14 @@ extern "C" [[noreturn]] void rtos_main(std::uint32_t magic, const MultibootInfo*
   Port::idle_is_busy = guest::option("idle").is("poll");
   const std::uint32_t count = guest::option("record").number(0);
   record.want(guest::option("from").number(0), count);
+  ring = guest::option("ring").number(100);
   guest::print("rtos starts\n");
   kernel.add(measuring, measuring_stack.bytes, 1, measure, nullptr);
   kernel.add(telling, telling_stack.bytes, 10, count == 0 ? report : tell_record, nullptr);
+  if (const auto own = rtos::ia32::find_channel(); own.memory != nullptr) {
+    link.emplace(own);
+    kernel.add(answering, answering_stack.bytes, 5, answer, nullptr);
+  }
   timer->start(period);
   kernel.run([] { return true; });
   stop_for_ever();

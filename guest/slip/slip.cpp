@@ -3,10 +3,11 @@
 //
 // A static i386 Linux program without a C library, for guests whose busybox has no slattach. It
 // sets no address; that is for ip(8).
+#include "linux/ia32.hpp"
 
+namespace guest::linux_ia32 {
 namespace {
 
-constexpr int kExit = 1, kWrite = 4, kOpen = 5, kPause = 29, kIoctl = 54;
 constexpr int kReadWrite = 2, kNoControllingTerminal = 0400;
 constexpr unsigned kSetTermios = 0x5402, kSetLineDiscipline = 0x5423, kSetEncapsulation = 0x8926;
 constexpr int kSlipDiscipline = 1, kUncompressed = 0;
@@ -19,45 +20,25 @@ struct Termios {
   unsigned char characters[19];
 };
 
-int call(int number, long first = 0, long second = 0, long third = 0) {
-  int result;
-  asm volatile("int $0x80"
-               : "=a"(result)
-               : "a"(number), "b"(first), "c"(second), "d"(third)
-               : "memory");
-  return result;
-}
-
-long address_of(const void* object) { return reinterpret_cast<long>(object); }
-
-[[noreturn]] void fail(const char* what) {
-  int length = 0;
-  while (what[length] != 0) ++length;
-  call(kWrite, 2, address_of(what), length);
-  for (;;) call(kExit, 1);
-}
-
 }  // namespace
 
-extern "C" [[noreturn]] void run(const int* stack) {
+void run(const int* stack) {
   const int arguments = stack[0];
   if (arguments != 2) fail("usage: mezzo-slip TTY\n");
-  const int port = call(kOpen, stack[2], kReadWrite | kNoControllingTerminal);
+  const int port = call(Call::Open, stack[2], kReadWrite | kNoControllingTerminal);
   if (port < 0) fail("mezzo-slip: cannot open the port\n");
   Termios raw = {};
   raw.control = k115200 | k8Bits | kReceiver | kLocal;
-  if (call(kIoctl, port, kSetTermios, address_of(&raw)) < 0) fail("mezzo-slip: not a tty\n");
+  if (call(Call::Ioctl, port, kSetTermios, address_of(&raw)) < 0) fail("mezzo-slip: not a tty\n");
   int discipline = kSlipDiscipline;
-  if (call(kIoctl, port, kSetLineDiscipline, address_of(&discipline)) < 0) {
+  if (call(Call::Ioctl, port, kSetLineDiscipline, address_of(&discipline)) < 0) {
     fail("mezzo-slip: the kernel has no SLIP\n");
   }
   int encapsulation = kUncompressed;
-  if (call(kIoctl, port, kSetEncapsulation, address_of(&encapsulation)) < 0) {
+  if (call(Call::Ioctl, port, kSetEncapsulation, address_of(&encapsulation)) < 0) {
     fail("mezzo-slip: cannot set the encapsulation\n");
   }
-  for (;;) call(kPause);
+  for (;;) call(Call::Pause);
 }
 
-// The kernel puts the argument count and the arguments' addresses on top of the stack.
-asm(".globl _start\n_start: mov %esp, %eax\n and $-16, %esp\n sub $12, %esp\n push %eax\n call "
-    "run");
+}  // namespace guest::linux_ia32

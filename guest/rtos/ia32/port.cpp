@@ -1,11 +1,12 @@
 // Source: Intel SDM 3A, 3.4.5 (descriptors), 4.3 (paging).
 #include "rtos/ia32/port.hpp"
 
+#include "abi/hypercall.hpp"
 #include "common/text.hpp"
 #include "rtos/ia32/timer.hpp"
 
 extern "C" {
-extern const char timer_entry[], spurious_entry[], unexpected_entry[];
+extern const char timer_entry[], doorbell_entry[], spurious_entry[], unexpected_entry[];
 void reload_segments();
 void on_unexpected(const std::uint32_t* stack);
 }
@@ -13,6 +14,7 @@ void on_unexpected(const std::uint32_t* stack);
 namespace rtos::ia32 {
 namespace {
 
+constexpr std::uint8_t kDoorbellVector = 0x30;
 std::uint16_t uart_port;
 
 struct [[gnu::packed]] TableRegister {
@@ -35,6 +37,7 @@ void set_up_tables() {
   reload_segments();
   for (std::uint32_t vector = 0; vector < 256; ++vector) set_gate(vector, unexpected_entry);
   for (const Timer& timer : timers()) set_gate(timer.vector, timer_entry);
+  set_gate(kDoorbellVector, doorbell_entry);
   for (const std::uint32_t vector : {kSpuriousVector, kPicSpuriousVector}) {
     set_gate(vector, spurious_entry);
   }
@@ -42,8 +45,9 @@ void set_up_tables() {
   asm volatile("lidt %0" : : "m"(gates));
 }
 
+constexpr std::uint32_t kPresent = 1, kWritable = 2, kNoCache = 0x10, kLarge = 0x80;
+
 void set_up_paging() {
-  constexpr std::uint32_t kPresent = 1, kWritable = 2, kNoCache = 0x10, kLarge = 0x80;
   constexpr std::uint32_t kPse = 0x10, kControl0 = 0x80010031;  // PG WP NE ET PE
   for (std::uint32_t n = 0; n < 256; ++n) directory[n] = n << 22 | kLarge | kWritable | kPresent;
   directory[kLocalApic >> 22] =
@@ -53,14 +57,30 @@ void set_up_paging() {
   asm volatile("movl %0, %%cr0" : : "r"(kControl0) : "memory");
 }
 
+bool is_under_monitor() {
+  std::uint32_t cs;
+  asm volatile("movl %%cs, %0" : "=r"(cs));
+  return (cs & 3) != 0;
+}
+
+struct Answer {
+  std::uint32_t eax, ebx, ecx, edx;
+};
+Answer call_monitor(mezzo::hypercall::Call number, std::uint32_t ebx = 0, std::uint32_t ecx = 0) {
+  Answer answer{static_cast<std::uint32_t>(number), ebx, ecx, 0};
+  asm volatile("int %4"
+               : "+a"(answer.eax), "+b"(answer.ebx), "+c"(answer.ecx), "=d"(answer.edx)
+               : "i"(mezzo::hypercall::kVector)
+               : "memory");
+  return answer;
+}
+
 }  // namespace
 
 void set_up(std::uint16_t uart) {
   uart_port = uart;
-  std::uint32_t cs;
-  asm volatile("movl %%cs, %0" : "=r"(cs));
   // Under a monitor the PICs may be somebody else's.
-  if ((cs & 3) == 0) {
+  if (!is_under_monitor()) {
     out8(0x21, 0xff);
     out8(0xa1, 0xff);
   }
@@ -69,6 +89,20 @@ void set_up(std::uint16_t uart) {
   set_up_tables();
   set_up_paging();
 }
+
+ChannelMemory find_channel() {
+  using mezzo::hypercall::Call;
+  if (!is_under_monitor()) return {};
+  const Answer found = call_monitor(Call::Channel);
+  if (found.eax != 0) return {};
+  // One to one, where it is not yet.
+  for (std::uint32_t n = found.ebx >> 22; n <= (found.ebx + found.ecx - 1) >> 22; ++n) {
+    directory[n] = n << 22 | kLarge | kWritable | kPresent;
+  }
+  call_monitor(Call::Listen, 0, kDoorbellVector);
+  return {reinterpret_cast<void*>(found.ebx), found.ecx, found.edx};
+}
+void ring_doorbell() { call_monitor(mezzo::hypercall::Call::Ring); }
 
 }  // namespace rtos::ia32
 

@@ -63,4 +63,15 @@ inline void out8(std::uint16_t port, std::uint8_t value) {
 // bare PC's firmware leaves the timer's on), the UART at `uart`.
 void set_up(std::uint16_t uart);
 
+// The first channel that the partition has an end of.
+struct ChannelMemory {
+  void* memory = nullptr;  // none: there is no channel, or no monitor
+  std::uint32_t bytes = 0;
+  std::uint32_t end = 0;  // which is ours
+};
+// Maps it; from now on on_doorbell() is called when the other end rings.
+[[nodiscard]] ChannelMemory find_channel();
+// Interrupts the other end, if it listens.
+void ring_doorbell();
+
 }  // namespace rtos::ia32

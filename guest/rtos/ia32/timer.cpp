@@ -29,8 +29,6 @@ void start_apic(std::uint32_t period) {
   apic(0x380) = period;
 }
 std::uint32_t age_of_apic(std::uint32_t period) { return period - apic(0x390); }
-void end_apic_interrupt() { apic(0xb0) = 0; }
-
 // --- the PIT: channel 0, which is line 0 of the first PIC ---
 
 constexpr std::uint16_t kPitChannel0 = 0x40, kPitControl = 0x43;
@@ -126,6 +124,8 @@ constexpr std::array kTimers{
 };
 
 }  // namespace
+
+void end_apic_interrupt() { apic(0xb0) = 0; }
 
 std::span<const Timer> timers() { return kTimers; }
 

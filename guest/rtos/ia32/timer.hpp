@@ -24,6 +24,9 @@ struct Timer {
 // The one of that name; without a name the first, null if there is none of that name.
 [[nodiscard]] const Timer* find_timer(const guest::Option& name);
 
+// Ends an interrupt that has come by the local APIC.
+void end_apic_interrupt();
+
 inline constexpr std::uint32_t kSpuriousVector = 0xff;  // of the local APIC
 inline constexpr std::uint32_t kPicVector = 0x20;       // of the first 8259's IRQ 0
 inline constexpr std::uint32_t kPicSpuriousVector = kPicVector + 7;
