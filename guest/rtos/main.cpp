@@ -129,7 +129,7 @@ void print(const Link& of) {
 }
 
 void report(void*) {
-  rtos::Time next = kernel.now();
+  rtos::Time next = 0;
   for (std::uint32_t n = 0; reports == 0 || n < reports; ++n) {
     kernel.sleep_until(next += every);
     const auto masks = Port::mask();

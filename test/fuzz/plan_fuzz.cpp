@@ -132,8 +132,8 @@ void check_again(const plan::Plan& plan) {
     for (const plan::ChannelEnd& end : row.ends) {
       require(end.partition < plan.partition_count);
       if (end.line == plan::kNoLine) continue;
-      const plan::Partition& owner = plan.partitions[end.partition];
-      require(end.line < 120 && owner.interrupts == plan::InterruptController::IoApic);
+      const plan::Partition& driver = plan.partitions[end.partition];
+      require(end.line < 120 && driver.interrupts == plan::InterruptController::IoApic);
     }
   }
   for (std::uint8_t n = 0; n < plan.partition_count; ++n) {
