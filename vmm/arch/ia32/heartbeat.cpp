@@ -19,6 +19,16 @@ bool is_real_time(std::uint32_t cpu) {
   return partition != kNoPartition && the_plan.partitions[partition].ia32.real_time != 0;
 }
 
+// Whether the monitor follows lines of the partition's I/O APIC at each heartbeat (trap.cpp).
+bool has_doorbell_line(std::uint32_t partition) {
+  for (std::uint32_t n = 0; n < the_plan.channel_count; ++n) {
+    for (const auto& end : the_plan.channels[n].ends) {
+      if (end.partition == partition && end.line != plan::kNoLine) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::uint32_t timekeeper() { return the_timekeeper; }
@@ -43,11 +53,14 @@ void start_heartbeat() {
 }
 
 void relay_heartbeat(const Cpu& cpu) {
-  if (!is_relayed || cpu.index != the_timekeeper || !is_commanded()) return;
-  const std::uint32_t partition = status_region.control.partition;
-  if (partition >= the_plan.partition_count) return;
-  const std::uint32_t to = the_plan.partitions[partition].cpu;
-  if (to != cpu.index) local_apic::send_beside_guest(apic_ids[to], local_apic::kDeliverNmi);
+  if (!is_relayed || cpu.index != the_timekeeper) return;
+  for (std::uint32_t n = 0; n < the_plan.partition_count; ++n) {
+    const plan::Partition& row = the_plan.partitions[n];
+    const bool is_meant = is_commanded() && status_region.control.partition == n;
+    const bool is_followed = row.ia32.real_time == 0 && has_doorbell_line(n);
+    if (row.cpu == cpu.index || !(is_meant || is_followed)) continue;
+    local_apic::send_beside_guest(apic_ids[row.cpu], local_apic::kDeliverNmi);
+  }
 }
 
 }  // namespace mezzo::ia32

@@ -44,9 +44,6 @@ void obey_control(Cpu& cpu);
 void start_processor(Cpu& cpu, std::uint8_t apic_id);
 extern "C" [[noreturn]] void cpu_main();
 
-// By the plan's CPU number.
-extern std::array<std::uint8_t, status::kMaxCpus> apic_ids;
-
 // ---- events.cpp: what one processor has for another one's partition ----
 // Leads the timers that are forwarded to the processors that forward them. Called before any guest
 // runs, and when the I/O APIC has been reset.
