@@ -65,6 +65,7 @@ class FakeMachine {
 
   // Roots below this address are the partition's.
   std::uint32_t partition_end = 0x10000000;
+  std::set<std::uint32_t> reserved_bits;  // PAE roots that have some
   // Whether a GDT that starts a page is used in place.
   bool maps_gdt_pages = true;
   // Called after every read of guest memory: somebody else changes it between check and use.
@@ -79,7 +80,9 @@ class FakeMachine {
 
   std::uint32_t cr2 = 0;
   std::optional<std::uint32_t> cr0, cr4, root;  // as last written
-  bool identity = true;                         // the monitor's own directory is in use
+  ia32::RootKind root_kind = ia32::RootKind::Directory;
+  unsigned root_loads = 0;
+  bool identity = true;  // the monitor's own directory is in use
   std::vector<std::uint32_t> invalidated;
   std::map<std::uint32_t, std::uint32_t> debug;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> msr_writes;
@@ -122,9 +125,14 @@ class FakeMachine {
     cr4 = value;
     return true;
   }
-  [[nodiscard]] ia32::RootResult install_root(std::uint32_t value) {
+  [[nodiscard]] ia32::RootResult install_root(std::uint32_t value, ia32::RootKind kind) {
     if ((value & ~(kPage - 1)) >= partition_end) return ia32::RootResult::OutsidePartition;
+    if (kind == ia32::RootKind::Pointers && reserved_bits.contains(value)) {
+      return ia32::RootResult::ReservedBits;
+    }
     root = value;
+    root_kind = kind;
+    ++root_loads;
     identity = false;
     return ia32::RootResult::Installed;
   }

@@ -83,10 +83,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"LongName", system_text(partition_text(std::string(32, 'x'), 0)),
              "cannot be a partition's name", kFirst + kName},
         Case{"MissingProcessor", one("", "\"128 MiB\"", 2), "wants processor 2", kFirst + kCpu},
-        Case{"PaePackage",
-             "[machine]\nmemory = \"1 GiB\"\n\n\n[[partition]]\nname = \"a\"\ncpu = 0\nmemory = "
-             "\"128 MiB\"\nkernel = { package = \"linux-image-686-pae\" }\n",
-             "PAE kernel is not supported yet", kFirst + kKernel},
         Case{"Amd64Package",
              "[machine]\nmemory = \"1 GiB\"\n\n\n[[partition]]\nname = \"a\"\ncpu = 0\nmemory = "
              "\"128 MiB\"\nkernel = { package = \"linux-image-amd64\" }\n",

@@ -97,9 +97,13 @@ void add_devices(const system::System& system, const system::Partition& partitio
 
 }  // namespace
 
-Cmdline derive_cmdline(const system::System& system, const system::Partition& partition) {
+Cmdline derive_cmdline(const system::System& system, const system::Partition& partition,
+                       const loader::LinuxImage& kernel) {
   Builder builder;
   add_processor(system, partition, builder);
+  if (kernel.needs_pae) {
+    builder.add("nopti", "page-table isolation would load CR3 twice a system call: two exits");
+  }
   builder.add("reboot=t", "a triple fault ends the partition; other methods reset the machine");
   if (!(" " + partition.cmdline).contains(" panic=")) {
     builder.add("panic=-1", "a panic ends the partition at once");

@@ -130,7 +130,7 @@ class Compiler {
     const system::Partition& partition = system_.partitions[index];
     const Placement& place = placements_[index];
     const loader::LinuxImage& kernel = kernels_[index].linux_image;
-    const Cmdline cmdline = derive_cmdline(system_, partition);
+    const Cmdline cmdline = derive_cmdline(system_, partition, kernel);
     report.cmdline = cmdline.text;
     report.additions = cmdline.additions;
     if (cmdline.text.size() > std::min<std::size_t>(kernel.cmdline_max, plan::kPageSize - 1)) {

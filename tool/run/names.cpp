@@ -99,8 +99,7 @@ struct Unsupported {
   std::uint32_t what;
   std::string_view words;
 };
-constexpr Unsupported kUnsupported[] = {{1, "PAE"},
-                                        {2, "long mode"},
+constexpr Unsupported kUnsupported[] = {{2, "long mode"},
                                         {3, "a GDT of more than a page"},
                                         {16, "a kernel in Thumb code"},
                                         {17, "big-endian exceptions"},

@@ -71,8 +71,8 @@ void check_kernel_package(const System& system, const KernelSpec& kernel,
   struct Kind {
     std::string_view word, name;
   };
-  constexpr std::array kUnsupported = {Kind{"-lpae", "LPAE"}, Kind{"-pae", "PAE"},
-                                       Kind{"-amd64", "64-bit"}, Kind{"-arm64", "64-bit"}};
+  constexpr std::array kUnsupported = {Kind{"-lpae", "LPAE"}, Kind{"-amd64", "64-bit"},
+                                       Kind{"-arm64", "64-bit"}};
   for (const Kind& kind : kUnsupported) {
     if (kernel.package.find(kind.word) == std::string::npos) continue;
     const BoardInfo& board = board_info(system.machine.board);
@@ -81,6 +81,14 @@ void check_kernel_package(const System& system, const KernelSpec& kernel,
                                  board.is_armv7() ? "" : " yet"),
                      fmt::format("write kernel = {}", board.kernel_example()), diagnostics);
   }
+}
+
+// Whether QEMU's model of a processor has PAE: all newer ones than the Pentium have, unless it is
+// taken away.
+bool has_pae(std::string_view model) {
+  constexpr std::array<std::string_view, 2> kWithout = {"486", "pentium"};
+  return std::ranges::find(kWithout, model.substr(0, model.find(','))) == kWithout.end() &&
+         !model.contains("-pae") && !model.contains("pae=off");
 }
 
 void check_devices(const System& system, const Partition& partition, Diagnostics& diagnostics) {
@@ -182,6 +190,7 @@ class ArtifactCheck {
     const bool wants_tree = board_.is_armv7() && (kernel->format == KernelFormat::ZImage ||
                                                   !partition_.armv7.device_tree.empty());
     if (is_linux) check_root();
+    if (kernel->linux_image.needs_pae) check_processor(kernel->summary);
     if (wants_tree) check_tree();
     if (is_linux && board_.is_armv7()) check_high_memory();
     if (!is_linux && !wants_tree && kernel->format != KernelFormat::Multiboot) {
@@ -208,6 +217,16 @@ class ArtifactCheck {
                      "want of a root file system",
                      partition_.name),
          "add initramfs = { busybox = true }, or a disk"});
+  }
+
+  void check_processor(const std::string& kernel) {
+    if (has_pae(system_.machine.cpu_model)) return;
+    error(system_.machine.cpu_model_where, artifacts_.kernel.path,
+          {fmt::format("the kernel needs PAE, which the processor '{}' has not ({})",
+                       system_.machine.cpu_model, kernel),
+           fmt::format("set cpu = \"{}\" in [machine], or use a kernel without PAE, for example "
+                       "the package linux-image-686",
+                       board_.cpu_model)});
   }
 
   void check_tree() {

@@ -19,8 +19,8 @@
 
 namespace mezzo::ia32 {
 
-// How a new page-table root was taken.
-enum class RootResult : std::uint8_t { Installed, OutsidePartition };
+// How a new page-table root was taken. ReservedBits: the processor would have refused it.
+enum class RootResult : std::uint8_t { Installed, OutsidePartition, ReservedBits };
 
 // What emulation needs of the processor and of the partition's memory. Every access to guest memory
 // may fail, and then has no effect that the monitor depends on.
@@ -35,7 +35,7 @@ concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to,
   { m.write_cr2(n) };
   { m.write_cr0(n) };
   { m.write_cr4(n) } -> std::same_as<bool>;
-  { m.install_root(n) } -> std::same_as<RootResult>;
+  { m.install_root(n, RootKind::Directory) } -> std::same_as<RootResult>;
   { m.install_identity() };
   { m.invalidate(n) };
   { m.read_debug(n) } -> std::same_as<std::uint32_t>;

@@ -16,6 +16,7 @@
     .set INVLPG_REGISTERS, 0x38         /* (EAX); (EBP) would be a displacement */
     .set HALT, 0xf4
     .set PAGE, 0x1000
+    .set RESERVED, 0x1e6                /* in the low half of a PAE root's pointer */
 
 /* The frame after PUSHAL: general registers, 0 EAX at EAX, each next one 4 lower; then the processor's. */
     .set EAX, 28
@@ -115,7 +116,7 @@ ss0_access:
     movl %edi, %ecx
     subl %ss:MEZZO_FAST_ROOT_FIRST, %ecx
     cmpl %ss:MEZZO_FAST_ROOT_BYTES, %ecx
-    jae slow
+    jae no_directory
     orl $3, %edi                        /* present, writable */
     movl %edi, %ss:MEZZO_PHYSICAL_WINDOW_ENTRY
     invlpg %ss:MEZZO_PHYSICAL_WINDOW
@@ -123,9 +124,43 @@ ss0_access:
     cmpl %ss:MEZZO_FAST_DIRECTORY_ENTRY, %ecx
     jne slow
     movl %esi, %cr3
+root_loaded:
     movl %esi, %ss:MEZZO_VCPU_CR3
     exit_count MEZZO_EXIT_WRITE_CR3
     jmp finish
+
+/* With PAE: a table of pointers in that piece, whose directory for the last GiB is the one in use, so that
+   the monitor is in it; without reserved bits, or any above 4 GiB. Linux has one such directory for all. */
+no_directory:
+    cmpl %ss:MEZZO_FAST_POINTERS_BYTES, %ecx
+    jae slow
+    orl $3, %edi
+    movl %edi, %ss:MEZZO_PAE_PHYSICAL_WINDOW_ENTRY
+    invlpg %ss:MEZZO_PHYSICAL_WINDOW
+    movl %esi, %edi
+    andl $(PAGE - 32), %edi
+    movl %ss:(MEZZO_PHYSICAL_WINDOW + 24)(%edi), %ecx
+    cmpl %ss:MEZZO_FAST_LAST_POINTER, %ecx
+    jne slow
+    movl %ss:(MEZZO_PHYSICAL_WINDOW + 4)(%edi), %ecx
+    orl %ss:(MEZZO_PHYSICAL_WINDOW + 12)(%edi), %ecx
+    orl %ss:(MEZZO_PHYSICAL_WINDOW + 20)(%edi), %ecx
+    orl %ss:(MEZZO_PHYSICAL_WINDOW + 28)(%edi), %ecx
+    jnz slow
+    movl %ss:(MEZZO_PHYSICAL_WINDOW + 0)(%edi), %eax
+    movl %ss:(MEZZO_PHYSICAL_WINDOW + 8)(%edi), %ebx
+    movl %ss:(MEZZO_PHYSICAL_WINDOW + 16)(%edi), %ebp
+    movl %eax, %ecx
+    orl %ebx, %ecx
+    orl %ebp, %ecx
+    testl $RESERVED, %ecx
+    jnz slow
+    movl %eax, %ss:(MEZZO_PAE_POINTERS + 0)
+    movl %ebx, %ss:(MEZZO_PAE_POINTERS + 8)
+    movl %ebp, %ss:(MEZZO_PAE_POINTERS + 16)
+    movl %cr3, %ecx
+    movl %ecx, %cr3
+    jmp root_loaded
 
 not_write:
     cmpw $INVALIDATE, %ax

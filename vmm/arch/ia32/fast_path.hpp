@@ -19,8 +19,11 @@ struct FastPath {
   std::uint16_t code;
   std::uint16_t data, stack;  // the segments that the kernel had then, if they are flat; else 0
   std::uint32_t exits;        // address of the partition's counters
-  // The partition's largest piece, for page directories; no bytes while paging is off.
-  std::uint32_t root_first, root_bytes;
+  // The partition's largest piece, for roots: its size is in `root_bytes` if the guest's are page
+  // directories, in `pointers_bytes` if they are PAE's. Otherwise 0, as while paging is off.
+  std::uint32_t root_first, root_bytes, pointers_bytes;
+  // Of PAE's pointers the guest's last one as it was loaded: its directory has the window.
+  std::uint32_t last_pointer;
   std::uint32_t directory_entry;  // what each of the guest's page directories holds last
   // MEZZO_WOKEN and the vector that ended a HLT, or kNoVector.
   volatile std::uint32_t woken_by;

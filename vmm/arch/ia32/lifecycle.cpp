@@ -5,6 +5,7 @@
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
 #include "arch/ia32/monitor.hpp"
+#include "arch/ia32/msr.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
 #include "board/pc.hpp"
@@ -54,6 +55,7 @@ void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition)
   processor.install_identity();
   processor.write_cr0(cpu.vcpu.cr0);
   (void)processor.write_cr4(0);
+  (void)processor.write_msr(msr::kExtendedFeatures, 0);  // no such register, no feature
   processor.use_copied_gdt();
   cpu.copied_gdt = {};
   cpu.copied_gdt[kBootCs / 8] = flat_code(1, kLastGuestAddress);
@@ -75,7 +77,7 @@ void prepare_fast_path(FastPath& fast, const Partition& partition) {
   fast.code = fast.data = fast.stack = 0;
   fast.exits = address_of(partition.status().exits);
   fast.root_first = partition.largest_piece().base;
-  fast.root_bytes = 0;
+  fast.root_bytes = fast.pointers_bytes = 0;
   fast.polls = partition.row().ia32.idle == plan::IdleWait::Poll;
 }
 
@@ -121,9 +123,9 @@ class Pc {
   }
   void reset() const {
     const Partition partition = partition_of(cpu_);
-    prepare_fast_path(cpu_.fast, partition);
     Processor processor(cpu_, partition);
     reset_processor(cpu_, processor, partition);
+    prepare_fast_path(cpu_.fast, partition);
   }
   [[nodiscard]] static unsigned char* memory(std::uint32_t address) {
     return pointer_to<unsigned char>(address);

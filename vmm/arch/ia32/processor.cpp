@@ -39,7 +39,7 @@ std::uint32_t supported_cr4() {
   };
   const Feature features[] = {
       {(edx >> 1 & 1) != 0, cr4::kVirtual8086},     {(edx >> 4 & 1) != 0, cr4::kTimeStampDisable},
-      {(edx >> 2 & 1) != 0, cr4::kDebugging},       {(edx >> 7 & 1) != 0, cr4::kMachineCheck},
+      {(edx >> 2 & 1) != 0, cr4::kDebugging},       {(edx >> 6 & 1) != 0, cr4::kPae}, {(edx >> 7 & 1) != 0, cr4::kMachineCheck},
       {(edx >> 13 & 1) != 0, cr4::kGlobalPages},    {(edx >> 24 & 1) != 0, cr4::kFxsr},
       {(edx >> 25 & 1) != 0, cr4::kSimdExceptions}, {(ecx >> 26 & 1) != 0, cr4::kXsave}};
   std::uint32_t supported = cr4::kPerformanceCounter;
@@ -113,7 +113,8 @@ void Processor::write_cr0(std::uint32_t guest_value) {
 }
 bool Processor::write_cr4(std::uint32_t guest_value) {
   if ((guest_value & ~supported_cr4()) != 0) return false;
-  return write_cr4_safe((guest_value & cr4::kGuestOwned) | cr4::kLargePages);
+  const std::uint32_t pae = ia32::read_cr<4>() & cr4::kPae;
+  return write_cr4_safe((guest_value & cr4::kGuestOwned & ~cr4::kPae) | cr4::kLargePages | pae);
 }
 
 void Processor::reset_fpu() {
@@ -127,22 +128,41 @@ void Processor::reset_fpu() {
   ia32::write_cr<4>(cr4);
 }
 
-const std::uint32_t* Processor::table_at(std::uint32_t machine) {
-  return partition_.owns(machine, plan::kPageSize)
-             ? pointer_to<const std::uint32_t>(map_machine_page(cpu_, machine))
-             : nullptr;
+RootResult Processor::install_root(std::uint32_t cr3, RootKind kind) {
+  return kind == RootKind::Directory ? install_directory(cr3) : install_pointers(cr3);
 }
-
-RootResult Processor::install_root(std::uint32_t cr3) {
+RootResult Processor::install_directory(std::uint32_t cr3) {
   const std::uint32_t directory = cr3 & ~(plan::kPageSize - 1);
   if (!partition_.owns(directory, plan::kPageSize)) return RootResult::OutsidePartition;
   auto* entries = pointer_to<std::uint32_t>(map_machine_page(cpu_, directory));
   std::uint32_t& last = entries[kDirectoryEntries - 1];
   if (last != cpu_.fast.directory_entry) last = cpu_.fast.directory_entry;
+  use_roots(RootKind::Directory);
   ia32::write_cr<3>(cr3);
   return RootResult::Installed;
 }
+RootResult Processor::install_pointers(std::uint32_t cr3) {
+  const auto map_page = [&](std::uint32_t machine) {
+    return pointer_to<std::uint64_t>(map_machine_page(cpu_, machine));
+  };
+  const RootResult result =
+      pae::take_root(partition_, cr3, pae_window(cpu_), map_page, cpu_.root_page.pointers);
+  if (result != RootResult::Installed) return result;
+  cpu_.fast.last_pointer = static_cast<std::uint32_t>(cpu_.root_page.pointers.back());
+  use_roots(RootKind::Pointers);
+  ia32::write_cr<3>(machine_address(cpu_, cpu_.root_page));
+  return result;
+}
+// While PAE is on, CR3 names the root page; it is switched there, because the monitor is mapped in
+// it either way. Its pointers must be good when PAE is switched on.
+void Processor::use_roots(RootKind kind) {
+  const std::uint32_t cr4 = ia32::read_cr<4>();
+  if (root_kind(cr4) == kind) return;
+  ia32::write_cr<3>(machine_address(cpu_, cpu_.root_page));
+  ia32::write_cr<4>(cr4 ^ cr4::kPae);
+}
 void Processor::install_identity() {
+  use_roots(RootKind::Directory);
   ia32::write_cr<3>(machine_address(cpu_, cpu_.identity_directory));
   // Global translations outlive that; they go with CR4.PGE (SDM volume 3, 4.10.4.1).
   const std::uint32_t cr4 = ia32::read_cr<4>();

@@ -23,7 +23,7 @@ class Processor {
   void write_cr2(std::uint32_t value);
   void write_cr0(std::uint32_t guest_value);
   [[nodiscard]] bool write_cr4(std::uint32_t guest_value);
-  [[nodiscard]] RootResult install_root(std::uint32_t cr3);
+  [[nodiscard]] RootResult install_root(std::uint32_t cr3, RootKind kind);
   // Also drops every translation of the guest's, global ones too.
   void install_identity();
   void invalidate(std::uint32_t linear);
@@ -58,7 +58,10 @@ class Processor {
   void interrupt(const Interrupt& target);
 
  private:
-  [[nodiscard]] const std::uint32_t* table_at(std::uint32_t machine);
+  [[nodiscard]] RootResult install_directory(std::uint32_t cr3);
+  [[nodiscard]] RootResult install_pointers(std::uint32_t cr3);
+  // The machine's CR4.PAE, and which roots the fast path takes.
+  void use_roots(RootKind kind);
 
   Cpu& cpu_;
   const Partition& partition_;

@@ -68,12 +68,24 @@ inline constexpr std::uint32_t kPerformanceCounter = 1u << 8;
 inline constexpr std::uint32_t kFxsr = 1u << 9;
 inline constexpr std::uint32_t kSimdExceptions = 1u << 10;
 inline constexpr std::uint32_t kXsave = 1u << 18;
-// Bits a guest may set in the machine's CR4. Not among them: UMIP and SMAP (a guest kernel in ring
+inline constexpr std::uint32_t kSupervisorExecution = 1u << 20;
+// Bits a guest may set in the machine's CR4, PAE only while its paging is on. Not among them: UMIP and SMAP (a guest kernel in ring
 // 1 would fault), VMX, PCID, protection keys.
 inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging |
-                                             kMachineCheck | kGlobalPages | kPerformanceCounter |
-                                             kFxsr | kSimdExceptions | kXsave;
+                                             kPae | kMachineCheck | kGlobalPages |
+                                             kPerformanceCounter | kFxsr | kSimdExceptions | kXsave;
 }  // namespace cr4
+
+namespace efer {
+inline constexpr std::uint64_t kLongModeEnable = 1u << 8;
+inline constexpr std::uint64_t kNoExecuteEnable = 1u << 11;
+}  // namespace efer
+
+// What CR3 names: a page directory, or with CR4.PAE a table of four pointers to page directories.
+enum class RootKind : std::uint8_t { Directory, Pointers };
+[[nodiscard]] constexpr RootKind root_kind(std::uint32_t cr4) {
+  return (cr4 & cr4::kPae) != 0 ? RootKind::Pointers : RootKind::Directory;
+}
 
 enum class Vector : std::uint8_t {
   DivideError = 0,

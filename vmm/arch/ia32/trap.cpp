@@ -52,7 +52,10 @@ void allow_fast_path(Exit& exit, Op op) {
   const Frame& frame = exit.context.frame;
   FastPath& fast = exit.cpu.fast;
   if (op == Op::Lgdt || op == Op::Lldt) fast.code = fast.data = fast.stack = 0;
-  fast.root_bytes = exit.cpu.vcpu.paging() ? exit.partition.largest_piece().size : 0;
+  const std::uint32_t roots = exit.cpu.vcpu.paging() ? exit.partition.largest_piece().size : 0;
+  const bool pae = exit.cpu.vcpu.root_kind() == RootKind::Pointers;
+  fast.root_bytes = pae ? 0 : roots;
+  fast.pointers_bytes = pae ? roots : 0;
   // Without a heartbeat every exit looks for a command.
   if (!has_heartbeat || frame.ring() != 1) return;
   if (op != Op::MovFromCr && op != Op::MovToCr && op != Op::Hlt) return;

@@ -48,6 +48,8 @@ struct Vcpu {
   }
 
   [[nodiscard]] bool paging() const { return (cr0 & cr0::kPaging) != 0; }
+  // Of CR3, now or once paging is on.
+  [[nodiscard]] RootKind root_kind() const { return ia32::root_kind(cr4); }
 };
 
 }  // namespace mezzo::ia32
