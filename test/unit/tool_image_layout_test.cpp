@@ -304,5 +304,14 @@ TEST(Cmdline, SwitchesPageTableIsolationOffForKernelsThatHaveIt) {
   EXPECT_TRUE(has_word(cmdline_of(text, 0, {.needs_pae = true}), "nopti"));
 }
 
+TEST(Cmdline, HidesNxFromKernelsWithPae) {
+  const loader::LinuxImage pae{.needs_pae = true};
+  EXPECT_TRUE(has_word(cmdline_of(system_text(partition_text("a", 0)), 0, pae),
+                       "clearcpuid=sep,nx"));
+  EXPECT_TRUE(
+      has_word(cmdline_of(system_text(partition_text("a", 0), "cpu = \"Haswell\""), 0, pae),
+               "clearcpuid=sep,monitor,smap,umip,invpcid,nx"));
+}
+
 }  // namespace
 }  // namespace mezzo::image

@@ -97,6 +97,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "[machine]\nmemory = 4\n[[partition]]\n"
                 "initramfs = { busybox = true, files = { \"etc/a\" = \"a\" } }\n",
                 "absolute path in the guest", 4, 51},
+        Mistake{"RelativePathInPackage",
+                "[machine]\nmemory = 4\n[[partition]]\n"
+                "initramfs = { busybox = true, packages = { a = [\"bin/a\"] } }\n",
+                "not the path of a file in a package", 4, 48},
         Mistake{"PieceWithoutSize",
                 "[machine]\nmemory = 4\n[[partition]]\nmemory = [{ base = 0x1000 }]\n", "no 'size'",
                 4, 11},
@@ -170,7 +174,7 @@ name = "b"
 cpu = 0
 memory = "64 MiB"
 kernel = { package = "linux-image-686" }
-initramfs = { busybox = true, modules = ["e1000"], script = "date", files = { "/a" = "b" } }
+initramfs = { busybox = true, modules = ["e1000"], script = "date", files = { "/a" = "b" }, packages = { c = ["/bin/c"] } }
 cmdline = "quiet"
 interrupts = "pic"
 [[link]]
@@ -216,6 +220,7 @@ ends = [{ partition = "b", port = "com2", address = "10.0.0.1" },
   EXPECT_EQ(b.initramfs->modules, std::vector<std::string>{"e1000"});
   EXPECT_EQ(b.initramfs->script, "date");
   EXPECT_EQ(b.initramfs->files.at("/a"), "dir/b");
+  EXPECT_EQ(b.initramfs->packages.at("c"), std::vector<std::string>{"/bin/c"});
   EXPECT_EQ(b.cmdline, "quiet");
   EXPECT_EQ(b.interrupts, plan::InterruptController::Pic);
   EXPECT_EQ(b.console, 0U);

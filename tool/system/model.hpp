@@ -65,6 +65,7 @@ struct InitramfsSpec {
   std::vector<std::string> modules;  // kernel modules by name; their dependencies are added
   std::string script;                // text of a shell script that /init runs; may be empty
   std::map<std::string, std::filesystem::path> files;  // path in the initramfs -> file of the host
+  std::map<std::string, std::vector<std::string>> packages;  // name -> the files to take from it
   std::string root;  // disk with the root file system that /init hands over to; empty: none
   std::optional<std::uint32_t> address;  // ARMv7: where the user wants it, guest-physical
   Position where;

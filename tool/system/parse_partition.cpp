@@ -155,10 +155,25 @@ std::optional<InitramfsSpec> parse_initramfs(TomlReader& partition, const Contex
       initramfs.files.emplace(std::string(inside.str()), context.resolve(*name));
     }
   }
+  constexpr const char* kPackages = "{ strace = [\"/usr/bin/strace\"] }";
+  if (const toml::table* packages = reader.table("packages", false, kPackages)) {
+    TomlReader names(*packages, "packages", context.file, context.diagnostics);
+    for (const auto& [name, files] : *packages) {
+      std::vector<std::string>& wanted = initramfs.packages[std::string(name.str())];
+      for (auto& [path, position] : names.strings(name.str())) {
+        if (path.starts_with('/')) {
+          wanted.push_back(path);
+        } else {
+          reader.error(position, fmt::format("'{}' is not the path of a file in a package", path),
+                       fmt::format("write it with a / before it, as in {}", kPackages));
+        }
+      }
+    }
+  }
   reader.finish();
   const bool assembled = initramfs.busybox || !initramfs.modules.empty() ||
                          !initramfs.script.empty() || !initramfs.files.empty() ||
-                         !initramfs.root.empty();
+                         !initramfs.packages.empty() || !initramfs.root.empty();
   if (initramfs.busybox == !initramfs.file.empty() || (assembled && !initramfs.busybox)) {
     reader.error(initramfs.where, "an initramfs is either a file or assembled around busybox",
                  "write { file = \"initrd.img\" } or { busybox = true, ... }");

@@ -123,9 +123,9 @@ class Pc {
   }
   void reset() const {
     const Partition partition = partition_of(cpu_);
+    prepare_fast_path(cpu_.fast, partition);
     Processor processor(cpu_, partition);
     reset_processor(cpu_, processor, partition);
-    prepare_fast_path(cpu_.fast, partition);
   }
   [[nodiscard]] static unsigned char* memory(std::uint32_t address) {
     return pointer_to<unsigned char>(address);
