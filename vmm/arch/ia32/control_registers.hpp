@@ -33,8 +33,7 @@ template <Machine M>
 template <Machine M>
 [[nodiscard]] Verdict load_root(Context<M>& c, std::uint32_t value) {
   if (c.vcpu.paging()) {
-    const auto refused =
-        install_root(c, value, c.vcpu.root_kind(), status::ExitCause::WriteCr3);
+    const auto refused = install_root(c, value, c.vcpu.root_kind(), status::ExitCause::WriteCr3);
     if (refused) return *refused;
   }
   c.vcpu.cr3 = value;

@@ -38,10 +38,11 @@ std::uint32_t supported_cr4() {
     std::uint32_t bits;
   };
   const Feature features[] = {
-      {(edx >> 1 & 1) != 0, cr4::kVirtual8086},     {(edx >> 4 & 1) != 0, cr4::kTimeStampDisable},
-      {(edx >> 2 & 1) != 0, cr4::kDebugging},       {(edx >> 6 & 1) != 0, cr4::kPae}, {(edx >> 7 & 1) != 0, cr4::kMachineCheck},
-      {(edx >> 13 & 1) != 0, cr4::kGlobalPages},    {(edx >> 24 & 1) != 0, cr4::kFxsr},
-      {(edx >> 25 & 1) != 0, cr4::kSimdExceptions}, {(ecx >> 26 & 1) != 0, cr4::kXsave}};
+      {(edx >> 1 & 1) != 0, cr4::kVirtual8086},  {(edx >> 4 & 1) != 0, cr4::kTimeStampDisable},
+      {(edx >> 2 & 1) != 0, cr4::kDebugging},    {(edx >> 6 & 1) != 0, cr4::kPae},
+      {(edx >> 7 & 1) != 0, cr4::kMachineCheck}, {(edx >> 13 & 1) != 0, cr4::kGlobalPages},
+      {(edx >> 24 & 1) != 0, cr4::kFxsr},        {(edx >> 25 & 1) != 0, cr4::kSimdExceptions},
+      {(ecx >> 26 & 1) != 0, cr4::kXsave}};
   std::uint32_t supported = cr4::kPerformanceCounter;
   for (const Feature& feature : features) {
     if (feature.present) supported |= feature.bits;

@@ -69,11 +69,11 @@ inline constexpr std::uint32_t kFxsr = 1u << 9;
 inline constexpr std::uint32_t kSimdExceptions = 1u << 10;
 inline constexpr std::uint32_t kXsave = 1u << 18;
 inline constexpr std::uint32_t kSupervisorExecution = 1u << 20;
-// Bits a guest may set in the machine's CR4, PAE only while its paging is on. Not among them: UMIP and SMAP (a guest kernel in ring
-// 1 would fault), VMX, PCID, protection keys.
-inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging |
-                                             kPae | kMachineCheck | kGlobalPages |
-                                             kPerformanceCounter | kFxsr | kSimdExceptions | kXsave;
+// Bits a guest may set in the machine's CR4, PAE only while its paging is on. Not among them: UMIP
+// and SMAP (a guest kernel in ring 1 would fault), VMX, PCID, protection keys.
+inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging | kPae |
+                                             kMachineCheck | kGlobalPages | kPerformanceCounter |
+                                             kFxsr | kSimdExceptions | kXsave;
 }  // namespace cr4
 
 namespace efer {
