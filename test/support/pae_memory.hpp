@@ -37,7 +37,7 @@ class PaeMemory {
     };
     plan::Plan plan{};
     plan.partition_count = plan.piece_count = plan.partitions[0].piece_count = 1;
-    plan.pieces[0] = {.base = kBase, .guest_base = kBase, .size = kEnd - kBase};
+    plan.pieces[0] = {.base = kBase, .size = kEnd - kBase, .guest_base = kBase};
     status::PartitionStatus status{};
     const Partition partition(plan, plan.partitions[0], status);
     return ia32::pae::take_root(partition, cr3, kWindow, map_page, pointers);

@@ -249,6 +249,12 @@ Cmdline cmdline_of(const std::string& text, std::size_t index,
   return derive_cmdline(*system, system->partitions[index], kernel);
 }
 
+loader::LinuxImage pae_kernel() {
+  loader::LinuxImage kernel;
+  kernel.needs_pae = true;
+  return kernel;
+}
+
 bool has_word(const Cmdline& cmdline, std::string_view word) {
   return (" " + cmdline.text + " ").find(fmt::format(" {} ", word)) != std::string::npos;
 }
@@ -301,11 +307,11 @@ TEST(Cmdline, HidesWhatNewerProcessorsHave) {
 TEST(Cmdline, SwitchesPageTableIsolationOffForKernelsThatHaveIt) {
   const std::string text = system_text(partition_text("a", 0));
   EXPECT_FALSE(has_word(cmdline_of(text, 0), "nopti"));
-  EXPECT_TRUE(has_word(cmdline_of(text, 0, {.needs_pae = true}), "nopti"));
+  EXPECT_TRUE(has_word(cmdline_of(text, 0, pae_kernel()), "nopti"));
 }
 
 TEST(Cmdline, HidesNxFromKernelsWithPae) {
-  const loader::LinuxImage pae{.needs_pae = true};
+  const loader::LinuxImage pae = pae_kernel();
   EXPECT_TRUE(
       has_word(cmdline_of(system_text(partition_text("a", 0)), 0, pae), "clearcpuid=sep,nx"));
   EXPECT_TRUE(has_word(cmdline_of(system_text(partition_text("a", 0), "cpu = \"Haswell\""), 0, pae),

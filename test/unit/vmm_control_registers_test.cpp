@@ -218,7 +218,7 @@ TEST(Pae, ARootOutsideThePartitionEndsItAtEachKindOfLoad) {
 TEST(Pae, PointersAreReadAgainByTheLoadsThatTheManualNames) {
   PagingGuest guest(cr4::kPae);
   const std::uint32_t on = guest.vcpu.cr0 | cr0::kExtensionType;
-  const auto loads = [&, before = 0u](const Code& code, std::uint32_t value) mutable {
+  auto loads = [&, before = 0u](const Code& code, std::uint32_t value) mutable {
     EXPECT_EQ(guest.load(code, value).kind, Kind::Skip);
     return guest.machine.root_loads - std::exchange(before, guest.machine.root_loads);
   };
