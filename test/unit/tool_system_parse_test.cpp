@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"RelativePathInPackage",
                 "[machine]\nmemory = 4\n[[partition]]\n"
                 "initramfs = { busybox = true, packages = { a = [\"bin/a\"] } }\n",
-                "not the path of a file in a package", 4, 48},
+                "not the path of a file in a package", 4, 49},
         Mistake{"PieceWithoutSize",
                 "[machine]\nmemory = 4\n[[partition]]\nmemory = [{ base = 0x1000 }]\n", "no 'size'",
                 4, 11},
