@@ -48,7 +48,8 @@ TEST_F(PaeRoot, WhatTheGuestHasOverwrittenIsPutBackAtTheNextLoad) {
 }
 
 TEST_F(PaeRoot, WithoutADirectoryForTheLastGibTheMonitorsIsUsed) {
-  for (const std::uint64_t absent : {std::uint64_t{0}, std::uint64_t{kDirectory}, ~std::uint64_t{1}}) {
+  for (const std::uint64_t absent :
+       {std::uint64_t{0}, std::uint64_t{kDirectory}, ~std::uint64_t{1}}) {
     ASSERT_EQ(take_with(3, absent), RootResult::Installed);
     EXPECT_EQ(memory.pointers[3], PaeMemory::kWindow.directory);
     EXPECT_EQ(memory.word(kDirectory + 511 * 8), 0U);
