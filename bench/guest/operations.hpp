@@ -46,6 +46,7 @@ inline constexpr std::array kOperations{
     "invlpg",         "cli-sti",
     "popf",  // a PUSHF and a POPF
     "read-cr0",       "rdmsr",
+    "ticks",  // of a real-time kernel's timer, all that are recorded
 };
 
 enum class Operation : std::uint32_t {
@@ -77,8 +78,9 @@ enum class Operation : std::uint32_t {
   Popf,
   ReadCr0,
   Rdmsr,
+  Ticks,
 };
-static_assert(kOperations.size() == static_cast<std::size_t>(Operation::Rdmsr) + 1);
+static_assert(kOperations.size() == static_cast<std::size_t>(Operation::Ticks) + 1);
 
 // The marker itself: marker.hpp.
 template <Mark mark, Operation operation>

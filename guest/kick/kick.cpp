@@ -6,30 +6,17 @@
 #include "abi/hypercall.hpp"
 #include "linux/ia32.hpp"
 
-namespace {
-
-using guest::address_of, guest::call, guest::fail;
-
-constexpr int kExit = 1, kPermitPorts = 101, kSleep = 162;
-
-// 0 if it is none.
-unsigned number(const char* text) {
-  unsigned value = 0;
-  for (; *text >= '0' && *text <= '9'; ++text) {
-    value = value * 10 + static_cast<unsigned>(*text - '0');
-  }
-  return *text == 0 ? value : 0;
-}
-
-}  // namespace
+namespace guest::linux_ia32 {
 
 extern "C" [[noreturn]] void run(const int* stack) {
-  const auto argument = [&](int n) { return number(reinterpret_cast<const char*>(stack[1 + n])); };
+  const auto argument = [&](int n) {
+    return number_of(reinterpret_cast<const char*>(stack[1 + n]));
+  };
   const int arguments = stack[0];
   const unsigned period = arguments > 1 ? argument(1) : 0;
   if (period == 0 || arguments > 3) fail("usage: mezzo-kick MILLISECONDS [COUNT]\n");
   unsigned left = arguments == 3 ? argument(2) : 0;
-  if (call(kPermitPorts, mezzo::hypercall::kWatchdogPort, 1, 1) < 0) {
+  if (call(Call::PortRights, mezzo::hypercall::kWatchdogPort, 1, 1) < 0) {
     fail("mezzo-kick: the kernel does not permit the port\n");
   }
   const struct {
@@ -38,7 +25,9 @@ extern "C" [[noreturn]] void run(const int* stack) {
   for (;;) {
     asm volatile("outb %%al, %0" : : "N"(mezzo::hypercall::kWatchdogPort), "a"(0));
     if (left != 0 && --left == 0) break;
-    call(kSleep, address_of(&time), 0);
+    call(Call::Sleep, address_of(&time), 0);
   }
-  for (;;) call(kExit, 0);
+  for (;;) call(Call::Exit, 0);
 }
+
+}  // namespace guest::linux_ia32

@@ -73,6 +73,12 @@ void probe_hypercalls() {
     vcall_argument = number;
     kernel("call-unknown", [] { return call(vcall_argument); }, error(Error::UnknownCall));
   }
+  for (const Call number : {Call::Channel, Call::Listen, Call::Ring}) {
+    vcall_argument = static_cast<u32>(number);
+    kernel(
+        "call-channel-absent", [] { return call(vcall_argument, 0, 0x40); },
+        error(Error::BadArgument));
+  }
   kernel("call-counter", [] { return call(Call::Counter, 0); }, returns());
   for (const u32 cause : {mezzo::status::kExitCauses, 0x20000000u, 0xffffffffu}) {
     vcall_argument = cause;

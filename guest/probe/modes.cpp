@@ -90,17 +90,96 @@ void large_gdt() {
 
 void real_mode() { write_cr<0>(kControl0 & ~0x80000001u); }
 
-void pae() {
-  constexpr u32 kPae = 0x20;
-  alignas(4096) static u64 tables[4][512];
-  alignas(32) static u64 root[4];
-  for (u32 i = 0; i < 2048; ++i) (&tables[0][0])[i] = u64{i} << 21 | 0x83;
-  for (u32 i = 0; i < 4; ++i) root[i] = address_of(tables[i]) | 1;
-  write_cr<0>(kControl0 & ~0x80000000u);
+// PAE: all memory one to one, but for the last GiB, which is there in `root` and not in `low_root`.
+constexpr u32 kPae = 0x20, kPaging = 0x80000000;
+alignas(4096) u64 pae_directories[4][512];
+alignas(32) u64 root[4], low_root[4], bad_root[4];
+constexpr u32 kHigh = 0xc0000000;
+
+void enable_pae() {
+  for (u32 i = 0; i < 2048; ++i) (&pae_directories[0][0])[i] = u64{i} << 21 | 0x83;
+  for (u32 i = 0; i < 4; ++i) root[i] = address_of(pae_directories[i]) | 1;
+  for (u32 i = 0; i < 3; ++i) low_root[i] = root[i];
+  // The last GiB shows the first 16 MiB, which are there.
+  for (u32 i = 0; i < 8; ++i) pae_directories[3][i] = pae_directories[0][i];
+  write_cr<0>(kControl0 & ~kPaging);
   write_cr<4>(kPse | kPae);
   write_cr<3>(address_of(root));
   write_cr<0>(kControl0);
+}
+
+u32 load_bad_root() {
+  write_cr<3>(address_of(bad_root));
+  return 1;
+}
+void refused_root(const char* name, u32 index, u64 pointer) {
+  for (u32 i = 0; i < 4; ++i) bad_root[i] = root[i];
+  bad_root[index] = pointer;
+  kernel(name, load_bad_root, fault(kProtection));
+}
+
+// What the manual says of PAE, as a guest kernel may try it.
+void pae() {
+  enable_pae();
   print("PAE paging is on\n");
+  const Body see_high = [] { return u32{read32(kHigh + address_of(root)) == root[0]}; };
+  kernel("pae-last-gib", see_high, done());
+  refused_root("pae-writable-pointer", 0, root[0] | 2);
+  refused_root("pae-large-pointer", 3, root[3] | 0x80);
+  refused_root("pae-no-execute-pointer", 2, root[2] | u64{1} << 63);
+  const Body load_low = [] {
+    write_cr<3>(address_of(low_root));
+    return u32{read_cr<3>() == address_of(low_root)};
+  };
+  kernel("pae-no-last-gib", load_low, done());
+  kernel("pae-read-absent-gib", see_high, page_fault(0, kHigh + address_of(root)));
+  // The processor has read the pointers: what is written there now is for the next load.
+  kernel(
+      "pae-pointers-are-kept",
+      [] {
+        for (u64& pointer : low_root) pointer = ~0ull;
+        write_cr<2>(1);
+        return read_cr<2>();
+      },
+      done());
+  kernel(
+      "pae-reads-pointers-for-global-pages",
+      [] {
+        write_cr<4>(kPse | kPae | kPge);
+        return 1u;
+      },
+      fault(kProtection));
+  kernel(
+      "pae-load-root",
+      [] {
+        write_cr<3>(address_of(root));
+        return 1u;
+      },
+      done());
+  kernel("pae-last-gib-again", see_high, done());
+  kernel(
+      "pae-off",
+      [] {
+        write_cr<0>(kControl0 & ~kPaging);
+        write_cr<4>(kPse);
+        write_cr<3>(address_of(page_directory));
+        write_cr<0>(kControl0);
+        return u32{read_cr<4>() == kPse};
+      },
+      done());
+  enable_pae();
+  kernel("pae-on-again", see_high, done());
+  summarize();
+}
+
+void pae_root_elsewhere() {
+  enable_pae();
+  write_cr<3>(option("cr3").number(0xffffffe0));
+}
+void pae_directory_elsewhere() {
+  enable_pae();
+  root[3] = option("directory").number(0xfffff000) | 1;
+  write_cr<3>(address_of(root));
 }
 
 // Extended state after a restart: none of it may be what the life before left there. The word that
@@ -172,6 +251,8 @@ constexpr Mode kModes[] = {
     {"large-gdt", large_gdt},
     {"real-mode", real_mode},
     {"pae", pae},
+    {"pae-root-elsewhere", pae_root_elsewhere},
+    {"pae-directory-elsewhere", pae_directory_elsewhere},
     {"fpu-over-restart", fpu_over_restart},
     {"stop-self", [] { hypercall(mezzo::hypercall::Call::StopSelf); }},
     {"restart-self", [] { hypercall(mezzo::hypercall::Call::RestartSelf); }},

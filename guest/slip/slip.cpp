@@ -5,11 +5,9 @@
 // sets no address; that is for ip(8).
 #include "linux/ia32.hpp"
 
+namespace guest::linux_ia32 {
 namespace {
 
-using guest::address_of, guest::call, guest::fail;
-
-constexpr int kOpen = 5, kPause = 29, kIoctl = 54;
 constexpr int kReadWrite = 2, kNoControllingTerminal = 0400;
 constexpr unsigned kSetTermios = 0x5402, kSetLineDiscipline = 0x5423, kSetEncapsulation = 0x8926;
 constexpr int kSlipDiscipline = 1, kUncompressed = 0;
@@ -24,21 +22,23 @@ struct Termios {
 
 }  // namespace
 
-extern "C" [[noreturn]] void run(const int* stack) {
+void run(const int* stack) {
   const int arguments = stack[0];
   if (arguments != 2) fail("usage: mezzo-slip TTY\n");
-  const int port = call(kOpen, stack[2], kReadWrite | kNoControllingTerminal);
+  const int port = call(Call::Open, stack[2], kReadWrite | kNoControllingTerminal);
   if (port < 0) fail("mezzo-slip: cannot open the port\n");
   Termios raw = {};
   raw.control = k115200 | k8Bits | kReceiver | kLocal;
-  if (call(kIoctl, port, kSetTermios, address_of(&raw)) < 0) fail("mezzo-slip: not a tty\n");
+  if (call(Call::Ioctl, port, kSetTermios, address_of(&raw)) < 0) fail("mezzo-slip: not a tty\n");
   int discipline = kSlipDiscipline;
-  if (call(kIoctl, port, kSetLineDiscipline, address_of(&discipline)) < 0) {
+  if (call(Call::Ioctl, port, kSetLineDiscipline, address_of(&discipline)) < 0) {
     fail("mezzo-slip: the kernel has no SLIP\n");
   }
   int encapsulation = kUncompressed;
-  if (call(kIoctl, port, kSetEncapsulation, address_of(&encapsulation)) < 0) {
+  if (call(Call::Ioctl, port, kSetEncapsulation, address_of(&encapsulation)) < 0) {
     fail("mezzo-slip: cannot set the encapsulation\n");
   }
-  for (;;) call(kPause);
+  for (;;) call(Call::Pause);
 }
+
+}  // namespace guest::linux_ia32

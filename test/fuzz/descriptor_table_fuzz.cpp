@@ -112,7 +112,8 @@ void check_others(FakeGuest& guest) {
   for (unsigned n = 0; n < 256; ++n) {
     const auto& gate = guest.machine.idt[n].gate;
     if (!gate) continue;
-    require(v.idt_settled && !ia32::is_monitor_vector(n), "a gate of the monitor's");
+    const bool used = (v.used_gates[n / 32] >> n % 32 & 1) != 0;
+    require((v.idt_settled || used) && !ia32::is_monitor_vector(n), "a gate of the monitor's");
     require(gate->dpl() >= 1 && !names_monitor(gate->selector()), "a gate into the monitor");
     require(gate->is_interrupt_gate() || gate->is_trap_gate(), "a gate of another kind");
   }
@@ -125,6 +126,7 @@ void run(FuzzedDataProvider& data) {
   if (data.ConsumeBool()) guest.vcpu.cr0 |= ia32::cr0::kPaging;
   if (data.ConsumeBool()) guest.machine.write_protect(FakeGuest::kIdt);
   if (data.ConsumeBool()) guest.machine.write_protect(0x20000);
+  guest.vcpu.settles_by_use = data.ConsumeBool();
   guest.machine.maps_gdt_pages = data.ConsumeBool();
   const bool races = data.ConsumeBool();
   for (int n = data.ConsumeIntegralInRange(0, 16); n > 0; --n) scribble(guest.machine, data);
@@ -132,6 +134,8 @@ void run(FuzzedDataProvider& data) {
   while (data.remaining_bytes() > 0) {
     const Loaded before = loaded(guest);
     const Verdict verdict = load(guest, data);
+    ia32::settle_gate(guest.context, data.ConsumeIntegral<std::uint8_t>());
+    ia32::renew_used_gates(guest.context);
     if (verdict.kind == Kind::Stop) return;
     if (verdict.kind == Kind::Inject) {
       // #PF: the scribbler moves the segment that the operand is in.

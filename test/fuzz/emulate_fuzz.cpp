@@ -84,6 +84,8 @@ void prepare(FakeGuest& guest, FuzzedDataProvider& data) {
     push_frame(guest, data);
   }
   if (data.ConsumeBool()) guest.vcpu.cr0 |= ia32::cr0::kPaging;
+  if (data.ConsumeBool()) guest.vcpu.cr4 |= ia32::cr4::kPae;
+  if (data.ConsumeBool()) guest.machine.reserved_bits = {guest.frame.eax, guest.vcpu.cr3};
   guest.machine.maps_gdt_pages = data.ConsumeBool();
   if (data.ConsumeBool()) guest.machine.write_protect(FakeGuest::kIdt);
   if (data.ConsumeBool()) guest.machine.unmap(FakeGuest::kTaskState);

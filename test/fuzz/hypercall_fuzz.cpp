@@ -69,6 +69,24 @@ void check_console(const ia32::Frame& before, const ia32::Frame& after, const st
   require(log.empty() || whole.starts_with(log), "a text of somebody else's", after);
 }
 
+// The partition has one channel, at whose other end CPU 7 listens.
+void check_channel(const ia32::Frame& before, const ia32::Frame& after, const plan::Plan& plan) {
+  const auto is_error = after.eax == static_cast<std::uint32_t>(Error::BadArgument);
+  if (before.ebx != 0) return require(is_error, "a channel that is not there", after);
+  switch (static_cast<Call>(before.eax)) {
+    case Call::Channel:
+      return require(after.eax == 0 && after.ebx == plan.channels[0].base &&
+                         after.ecx == plan.channels[0].size && after.edx == 1,
+                     "a channel", after);
+    case Call::Listen: {
+      const bool good = before.ecx == 0 || (before.ecx >= 32 && before.ecx < 256);
+      return require(good ? after.eax == 0 : is_error, "a vector", after);
+    }
+    default:
+      require(after.eax == 1, "a doorbell", after);
+  }
+}
+
 void check_result(const ia32::Frame& before, const ia32::Frame& after, const Verdict& verdict,
                   const plan::Plan& plan, const status::PartitionStatus& status) {
   const auto call = static_cast<Call>(before.eax);
@@ -95,6 +113,10 @@ void check_result(const ia32::Frame& before, const ia32::Frame& after, const Ver
       }
       return require((std::uint64_t{after.edx} << 32 | after.eax) == status.exits[before.ebx],
                      "counter", after);
+    case Call::Channel:
+    case Call::Listen:
+    case Call::Ring:
+      return check_channel(before, after, plan);
     case Call::ConsoleWrite:
     case Call::StopSelf:
     case Call::RestartSelf:
@@ -112,6 +134,10 @@ void prepare(plan::Plan& plan, status::PartitionStatus& status, FuzzedDataProvid
   for (std::uint32_t n = 0; n < row.piece_count; ++n) {
     plan.pieces[n] = {n << 20, data.ConsumeIntegral<std::uint32_t>() & ~0xfffu, n << 20};
   }
+  plan.partition_count = 2;
+  plan.partitions[1].cpu = 7;
+  plan.channel_count = 1;
+  plan.channels[0] = {0x7000000, 0x3000, {{1, plan::kNoLine}, {0, plan::kNoLine}}};
   status.restarts = 5;
   for (std::uint64_t& count : status.exits) count = data.ConsumeIntegral<std::uint64_t>();
 }
@@ -134,19 +160,27 @@ void run(FuzzedDataProvider& data) {
   ia32::Context<FakeMachine> context{text_machine(), vcpu, frame};
   plan::Plan plan{};
   status::PartitionStatus status{};
-  frame.eax = data.ConsumeIntegralInRange<std::uint32_t>(0, 10);
+  frame.eax = data.ConsumeIntegralInRange<std::uint32_t>(0, 12);
   if (data.ConsumeBool()) frame.eax = static_cast<std::uint32_t>(Call::ConsoleWrite);
   frame.ebx = data.ConsumeBool() ? data.ConsumeIntegral<std::uint32_t>()
                                  : data.PickValueInArray(kAddresses) -
                                        data.ConsumeIntegralInRange<std::uint32_t>(0, 64);
+  if (frame.eax >= static_cast<std::uint32_t>(Call::Channel) && data.ConsumeBool()) frame.ebx = 0;
   frame.ecx = data.ConsumeBool() ? data.ConsumeIntegral<std::uint32_t>()
                                  : data.ConsumeIntegralInRange<std::uint32_t>(0, 1030);
   prepare(plan, status, data);
   const Partition partition(plan, plan.partitions[0], status);
   const ia32::Frame before = frame;
   TextLog log;
-  const Verdict verdict = ia32::answer_hypercall(context, partition, log);
+  Doorbells doorbells;
+  doorbells.listen({0, 0}, 0x60);
+  context.machine.interrupts.clear();
+  const Verdict verdict = ia32::answer_hypercall(context, partition, doorbells, log);
   const ia32::Frame& after = frame;
+  for (const Interrupt& sent : context.machine.interrupts) {
+    require(static_cast<Call>(before.eax) == Call::Ring && sent.cpu == 7 && sent.vector == 0x60,
+            "an interrupt that nobody asked for", after);
+  }
   require(after.esi == before.esi && after.edi == before.edi && after.ebp == before.ebp &&
               after.esp == before.esp && after.eip == before.eip && after.cs == before.cs &&
               after.ss == before.ss && after.eflags == before.eflags,

@@ -46,6 +46,12 @@ plan::Plan good_plan() {
     plan.windows[n] = {device, device, plan::kPageSize, plan::WindowKind::Direct};
     plan.silences[n] = {n, device + 8 * n, 1, 1};
   }
+  plan.channel_count = 2;
+  plan.partitions[1].interrupts = plan::InterruptController::IoApic;
+  for (std::uint32_t n = 0; n < 2; ++n) {
+    plan.channels[n] = {(208 + 16 * n) * kMiB, 0x10000, {{n, plan::kNoLine}, {1 - n, 20 + n}}};
+  }
+  plan.channels[1].ends[1].line = plan::kNoLine;
   return plan;
 }
 
@@ -56,13 +62,14 @@ void damage(plan::Plan& plan, FuzzedDataProvider& data) {
   struct Words {
     std::size_t first, count;
   };
-  constexpr std::array<Words, 6> kParts{
+  constexpr std::array<Words, 7> kParts{
       {{4, 7},
        {offsetof(plan::Plan, partitions) / 4, 3 * sizeof(plan::Partition) / 4},
        {offsetof(plan::Plan, pieces) / 4, 6},
        {offsetof(plan::Plan, loads) / 4, 15},
        {offsetof(plan::Plan, windows) / 4, 12},
-       {offsetof(plan::Plan, silence_count) / 4, 1 + 12}}};
+       {offsetof(plan::Plan, silence_count) / 4, 1 + 12},
+       {offsetof(plan::Plan, channel_count) / 4, 1 + 12}}};
   while (data.remaining_bytes() >= 6) {
     const Words part = kParts[data.ConsumeIntegralInRange<std::size_t>(0, kParts.size() - 1)];
     const auto word = part.first + data.ConsumeIntegralInRange<std::size_t>(0, part.count - 1);
@@ -107,7 +114,7 @@ void check_silences(const plan::Plan& plan) {
 // Every page of RAM belongs to nobody or to one owner; what is loaded lies in its partition's
 // pages.
 void check_again(const plan::Plan& plan) {
-  constexpr std::uint8_t kNobody = 0xff, kMonitor = 0xfe;
+  constexpr std::uint8_t kNobody = 0xff, kMonitor = 0xfe, kShared = 0xfd;
   static std::vector<std::uint8_t> owner;
   owner.assign(256 * kMiB / plan::kPageSize, kNobody);
   const auto take = [](std::uint64_t base, std::uint64_t size, std::uint8_t who) {
@@ -118,6 +125,17 @@ void check_again(const plan::Plan& plan) {
   };
   take(plan.monitor_base, plan::kMonitorSize, kMonitor);
   take(plan.store_base, plan.store_size, kMonitor);
+  for (std::uint32_t n = 0; n < plan.channel_count; ++n) {
+    const plan::Channel& row = plan.channels[n];
+    take(row.base, row.size, kShared);
+    require(row.ends[0].partition != row.ends[1].partition);
+    for (const plan::ChannelEnd& end : row.ends) {
+      require(end.partition < plan.partition_count);
+      if (end.line == plan::kNoLine) continue;
+      const plan::Partition& driver = plan.partitions[end.partition];
+      require(end.line < 120 && driver.interrupts == plan::InterruptController::IoApic);
+    }
+  }
   for (std::uint8_t n = 0; n < plan.partition_count; ++n) {
     const plan::Partition& row = plan.partitions[n];
     require(row.cpu < kCpus && row.bus_master_count <= plan::kMaxBusMasters);

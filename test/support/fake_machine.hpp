@@ -65,6 +65,7 @@ class FakeMachine {
 
   // Roots below this address are the partition's.
   std::uint32_t partition_end = 0x10000000;
+  std::set<std::uint32_t> reserved_bits;  // PAE roots that have some
   // Whether a GDT that starts a page is used in place.
   bool maps_gdt_pages = true;
   // Called after every read of guest memory: somebody else changes it between check and use.
@@ -80,7 +81,9 @@ class FakeMachine {
 
   std::uint32_t cr2 = 0;
   std::optional<std::uint32_t> cr0, cr4, root;  // as last written
-  bool identity = true;                         // the monitor's own directory is in use
+  ia32::RootKind root_kind = ia32::RootKind::Directory;
+  unsigned root_loads = 0;
+  bool identity = true;  // the monitor's own directory is in use
   std::vector<std::uint32_t> invalidated;
   std::map<std::uint32_t, std::uint32_t> debug;
   std::vector<std::pair<std::uint32_t, std::uint64_t>> msr_writes;
@@ -93,7 +96,8 @@ class FakeMachine {
   std::uint16_t ldt = 0, fs_selector = 0, gs_selector = 0;
   std::vector<PortAccess> port_writes;
   std::vector<PortAccess> port_reads;
-  std::uint64_t accesses = 0;  // to guest memory
+  std::vector<Interrupt> interrupts;  // of other processors
+  std::uint64_t accesses = 0;         // to guest memory
 
   // ---- the concept ----
 
@@ -122,9 +126,14 @@ class FakeMachine {
     cr4 = value;
     return true;
   }
-  [[nodiscard]] ia32::RootResult install_root(std::uint32_t value) {
+  [[nodiscard]] ia32::RootResult install_root(std::uint32_t value, ia32::RootKind kind) {
     if ((value & ~(kPage - 1)) >= partition_end) return ia32::RootResult::OutsidePartition;
+    if (kind == ia32::RootKind::Pointers && reserved_bits.contains(value)) {
+      return ia32::RootResult::ReservedBits;
+    }
     root = value;
+    root_kind = kind;
+    ++root_loads;
     identity = false;
     return ia32::RootResult::Installed;
   }
@@ -184,6 +193,7 @@ class FakeMachine {
   void out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value) {
     port_writes.push_back({port, bytes, value});
   }
+  void interrupt(const Interrupt& target) { interrupts.push_back(target); }
 
  private:
   // Descriptors, so that a table can be handed out in place; everybody else goes by bytes.

@@ -198,6 +198,17 @@ TEST_F(FetchTest, InitramfsHoldsShellModulesAndFiles) {
   EXPECT_THROW(static_cast<void>(build_initramfs(spec, "alpha", busybox, {})), UserError);
 }
 
+TEST_F(FetchTest, InitramfsTakesFilesOfPackages) {
+  const Package package{
+      .name = "rt-tests", .version = "2", .sha256 = "", .deb = {}, .root = directory_.path() / "p"};
+  put("p/usr/bin/cyclictest", "program");
+  system::InitramfsSpec spec;
+  add_package_files(package, {"/usr/bin/cyclictest"}, spec);
+  EXPECT_EQ(spec.files.at("/usr/bin/cyclictest"), package.root / "usr/bin/cyclictest");
+  EXPECT_THROW(add_package_files(package, {"/usr/bin"}, spec), UserError);
+  EXPECT_THROW(add_package_files(package, {"/usr/bin/absent"}, spec), UserError);
+}
+
 TEST(Links, BringUpBothEndsAndLeadOutside) {
   system::System system;
   system.partitions.resize(2);

@@ -242,10 +242,17 @@ TEST(E820, ShowsTheSecondGuestItsOwnMemoryOnly) {
   EXPECT_EQ(make_e820((*placed)[1], 512 * kMiB), expected);
 }
 
-Cmdline cmdline_of(const std::string& text, std::size_t index) {
+Cmdline cmdline_of(const std::string& text, std::size_t index,
+                   const loader::LinuxImage& kernel = {}) {
   const auto system = system::parse_system(text, "t.toml");
   EXPECT_TRUE(system) << (system ? "" : all(system.error()));
-  return derive_cmdline(*system, system->partitions[index]);
+  return derive_cmdline(*system, system->partitions[index], kernel);
+}
+
+loader::LinuxImage pae_kernel() {
+  loader::LinuxImage kernel;
+  kernel.needs_pae = true;
+  return kernel;
 }
 
 bool has_word(const Cmdline& cmdline, std::string_view word) {
@@ -295,6 +302,20 @@ TEST(Cmdline, HidesWhatNewerProcessorsHave) {
   EXPECT_TRUE(
       has_word(cmdline_of(system_text(partition_text("a", 0), "cpu = \"pentium3,+sse2\""), 0),
                "clearcpuid=sep"));
+}
+
+TEST(Cmdline, SwitchesPageTableIsolationOffForKernelsThatHaveIt) {
+  const std::string text = system_text(partition_text("a", 0));
+  EXPECT_FALSE(has_word(cmdline_of(text, 0), "nopti"));
+  EXPECT_TRUE(has_word(cmdline_of(text, 0, pae_kernel()), "nopti"));
+}
+
+TEST(Cmdline, HidesNxFromKernelsWithPae) {
+  const loader::LinuxImage pae = pae_kernel();
+  EXPECT_TRUE(
+      has_word(cmdline_of(system_text(partition_text("a", 0)), 0, pae), "clearcpuid=sep,nx"));
+  EXPECT_TRUE(has_word(cmdline_of(system_text(partition_text("a", 0), "cpu = \"Haswell\""), 0, pae),
+                       "clearcpuid=sep,monitor,smap,umip,invpcid,nx"));
 }
 
 }  // namespace

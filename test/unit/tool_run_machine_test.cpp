@@ -454,7 +454,6 @@ TEST(Names, SayWhatIsNotSupported) {
   const auto words = [](auto what) {
     return words_for_unsupported(static_cast<std::uint32_t>(what));
   };
-  EXPECT_EQ(words(ia32::Unsupported::Pae), "PAE");
   EXPECT_EQ(words(ia32::Unsupported::LongMode), "long mode");
   EXPECT_THAT(words(ia32::Unsupported::LargeGdt), HasSubstr("GDT"));
   EXPECT_THAT(words(armv7::Unsupported::ThumbKernel), HasSubstr("Thumb"));

@@ -83,10 +83,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"LongName", system_text(partition_text(std::string(32, 'x'), 0)),
              "cannot be a partition's name", kFirst + kName},
         Case{"MissingProcessor", one("", "\"128 MiB\"", 2), "wants processor 2", kFirst + kCpu},
-        Case{"PaePackage",
-             "[machine]\nmemory = \"1 GiB\"\n\n\n[[partition]]\nname = \"a\"\ncpu = 0\nmemory = "
-             "\"128 MiB\"\nkernel = { package = \"linux-image-686-pae\" }\n",
-             "PAE kernel is not supported yet", kFirst + kKernel},
         Case{"Amd64Package",
              "[machine]\nmemory = \"1 GiB\"\n\n\n[[partition]]\nname = \"a\"\ncpu = 0\nmemory = "
              "\"128 MiB\"\nkernel = { package = \"linux-image-amd64\" }\n",
@@ -224,6 +220,37 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"PortsOfPit", two("interrupts = \"pic\"", "ports = [\"0x42\"]"),
              "port 0x42 has two owners", kFirst + kLines + kRest}),
     [](const auto& info) { return info.param.name; });
+
+constexpr std::string_view kPit = "kind = \"realtime\"\ntimer = \"pit\"\n";
+std::string forwarded(std::string_view by, std::string_view timer = kPit) {
+  return fmt::format("{}forwarded_by = \"{}\"", timer, by);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Timers, Contradiction,
+    testing::Values(
+        Case{"Hpets",
+             two("kind = \"realtime\"\ntimer = \"hpet\"", "kind = \"realtime\"\ntimer = \"hpet\""),
+             "timer 'hpet' has two owners: b and a (line 11)", kFirst + kLines + kRest + 2},
+        Case{"Pits", two(kPit, kPit), "the PIC has two owners", kFirst + kLines + 2},
+        Case{"PitWithoutPic", two("", fmt::format("{}interrupts = \"none\"", kPit)),
+             "the PIT interrupts through the PIC, which b does not have",
+             kFirst + kLines + kRest + 1},
+        Case{"ForwardedTimer", two("", forwarded("a", "kind = \"realtime\"\n")),
+             "only the PIT's interrupts can be forwarded", kFirst + kLines + kRest + 1},
+        Case{"UnknownForwarder", two("", forwarded("c")), "there is no partition 'c'",
+             kFirst + kLines + kRest + 2},
+        Case{"OwnForwarder", two("", forwarded("b")), "b cannot forward its own interrupts",
+             kFirst + kLines + kRest + 2},
+        Case{"RealTimeForwarder", two("kind = \"realtime\"", forwarded("a")),
+             "a is a real-time partition itself", kFirst + kLines + kRest + 2}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Timers, APartitionWithThePitHasThePic) {
+  const System system = parsed(two("", forwarded("a")));
+  EXPECT_EQ(check(system).size(), 0u) << all(check(system));
+  EXPECT_EQ(system.partitions[1].interrupts, plan::InterruptController::Pic);
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Cmdline, Contradiction,

@@ -97,6 +97,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "[machine]\nmemory = 4\n[[partition]]\n"
                 "initramfs = { busybox = true, files = { \"etc/a\" = \"a\" } }\n",
                 "absolute path in the guest", 4, 51},
+        Mistake{"RelativePathInPackage",
+                "[machine]\nmemory = 4\n[[partition]]\n"
+                "initramfs = { busybox = true, packages = { a = [\"bin/a\"] } }\n",
+                "not the path of a file in a package", 4, 49},
         Mistake{"PieceWithoutSize",
                 "[machine]\nmemory = 4\n[[partition]]\nmemory = [{ base = 0x1000 }]\n", "no 'size'",
                 4, 11},
@@ -110,6 +114,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "no effect without restarts", 4, 17},
         Mistake{"BadConsole", "[machine]\nmemory = 4\n[[partition]]\nconsole = \"com5\"\n",
                 "'com5' is not a value", 4, 11},
+        Mistake{"TimerOfNoRealTime", "[machine]\nmemory = 4\n[[partition]]\ntimer = \"hpet\"\n",
+                "'timer' is for real-time partitions", 4, 9},
+        Mistake{"UnknownTimer",
+                "[machine]\nmemory = 4\n[[partition]]\nkind = \"realtime\"\ntimer = \"rtc\"\n",
+                "'rtc' is not a value", 5, 9},
+        Mistake{"LowTimerVector",
+                "[machine]\nmemory = 4\n[[partition]]\nkind = \"realtime\"\nforwarded_by = \"b\"\n"
+                "timer_vector = 31\n",
+                "vectors below 32", 6, 16},
+        Mistake{"VectorWithoutForwarder",
+                "[machine]\nmemory = 4\n[[partition]]\nkind = \"realtime\"\ntimer_vector = 64\n",
+                "interrupts that are forwarded", 5, 16},
         Mistake{"BadPaging", "[machine]\nmemory = 4\n[[partition]]\npaging = \"shadow\"\n",
                 "'shadow' is not a value", 4, 10}),
     [](const auto& info) { return std::string(info.param.name); });
@@ -158,7 +174,7 @@ name = "b"
 cpu = 0
 memory = "64 MiB"
 kernel = { package = "linux-image-686" }
-initramfs = { busybox = true, modules = ["e1000"], script = "date", files = { "/a" = "b" } }
+initramfs = { busybox = true, modules = ["e1000"], script = "date", files = { "/a" = "b" }, packages = { c = ["/bin/c"] } }
 cmdline = "quiet"
 interrupts = "pic"
 [[link]]
@@ -204,6 +220,7 @@ ends = [{ partition = "b", port = "com2", address = "10.0.0.1" },
   EXPECT_EQ(b.initramfs->modules, std::vector<std::string>{"e1000"});
   EXPECT_EQ(b.initramfs->script, "date");
   EXPECT_EQ(b.initramfs->files.at("/a"), "dir/b");
+  EXPECT_EQ(b.initramfs->packages.at("c"), std::vector<std::string>{"/bin/c"});
   EXPECT_EQ(b.cmdline, "quiet");
   EXPECT_EQ(b.interrupts, plan::InterruptController::Pic);
   EXPECT_EQ(b.console, 0U);

@@ -148,12 +148,101 @@ TEST(WriteCr4, BitsTheProcessorLacksFaultAndChangeNothing) {
   EXPECT_FALSE(guest.machine.cr4.has_value());
 }
 
-TEST(WriteCr4, PhysicalAddressExtensionEndsThePartition) {
+// ---- PAE ----
+
+// A guest with paging on, and a root of either kind at 0x5000.
+struct PagingGuest : FakeGuest {
+  explicit PagingGuest(std::uint32_t cr4 = 0) {
+    vcpu.cr0 |= cr0::kPaging;
+    vcpu.cr3 = 0x5000;
+    vcpu.cr4 = cr4;
+  }
+  Verdict load(const Code& code, std::uint32_t value) {
+    frame.eax = value;
+    return execute(*this, code);
+  }
+};
+
+TEST(Pae, TheRootIsATableOfPointersOncePagingIsOn) {
   FakeGuest guest;
-  guest.frame.eax = cr4::kPae | cr4::kLargePages;
-  EXPECT_TRUE(stops(execute(guest, kMovCr4Eax), StopReason::Unsupported,
-                    static_cast<std::uint32_t>(Unsupported::Pae)));
-  EXPECT_FALSE(guest.machine.cr4.has_value());
+  guest.frame.eax = cr4::kPae;
+  EXPECT_EQ(execute(guest, kMovCr4Eax).kind, Kind::Skip);
+  EXPECT_FALSE(guest.machine.root.has_value());
+  guest.frame.eax = 0x00200028;
+  EXPECT_EQ(execute(guest, kMovCr3Eax).kind, Kind::Skip);
+  guest.frame.eax = cr0::kProtection | cr0::kPaging;
+  EXPECT_EQ(execute(guest, kMovCr0Eax).kind, Kind::Skip);
+  EXPECT_EQ(guest.machine.root, 0x00200028u);
+  EXPECT_EQ(guest.machine.root_kind, RootKind::Pointers);
+}
+
+TEST(Pae, IsSwitchedWhilePagingIsOn) {
+  PagingGuest guest;
+  EXPECT_EQ(guest.load(kMovCr4Eax, cr4::kPae).kind, Kind::Skip);
+  EXPECT_EQ(guest.machine.root, 0x5000u);
+  EXPECT_EQ(guest.machine.root_kind, RootKind::Pointers);
+  EXPECT_EQ(guest.load(kMovCr3Eax, 0x6020).kind, Kind::Skip);
+  EXPECT_EQ(guest.machine.root_kind, RootKind::Pointers);
+  EXPECT_EQ(guest.load(kMovCr4Eax, 0).kind, Kind::Skip);
+  EXPECT_EQ(guest.machine.root, 0x6020u);
+  EXPECT_EQ(guest.machine.root_kind, RootKind::Directory);
+  EXPECT_EQ(guest.vcpu.cr4, 0u);
+}
+
+TEST(Pae, PointersWithReservedBitsFaultAndChangeNothing) {
+  PagingGuest guest(cr4::kPae);
+  guest.machine.reserved_bits = {0x5000, 0x7000};
+  EXPECT_TRUE(raises(guest.load(kMovCr3Eax, 0x7000), kProtection, 0));
+  EXPECT_EQ(guest.vcpu.cr3, 0x5000u);
+  EXPECT_TRUE(raises(guest.load(kMovCr4Eax, cr4::kPae | cr4::kGlobalPages), kProtection, 0));
+  EXPECT_EQ(guest.vcpu.cr4, cr4::kPae);
+  EXPECT_EQ(guest.machine.cr4, cr4::kPae) << "put back";
+  guest.vcpu.cr0 &= ~cr0::kPaging;
+  EXPECT_TRUE(raises(guest.load(kMovCr0Eax, cr0::kProtection | cr0::kPaging), kProtection, 0));
+  EXPECT_FALSE(guest.vcpu.paging());
+  EXPECT_EQ(guest.machine.root_loads, 0u);
+}
+
+TEST(Pae, ARootOutsideThePartitionEndsItAtEachKindOfLoad) {
+  const auto forbidden = [](const Verdict& verdict, ExitCause cause) {
+    return stops(verdict, StopReason::Forbidden, static_cast<std::uint32_t>(cause));
+  };
+  PagingGuest guest;
+  guest.vcpu.cr3 = guest.machine.partition_end;
+  EXPECT_TRUE(forbidden(guest.load(kMovCr4Eax, cr4::kPae), ExitCause::WriteCr4));
+  guest.vcpu.cr4 = cr4::kPae;
+  EXPECT_TRUE(forbidden(guest.load(kMovCr3Eax, guest.vcpu.cr3), ExitCause::WriteCr3));
+}
+
+// SDM volume 3, 4.4.1.
+TEST(Pae, PointersAreReadAgainByTheLoadsThatTheManualNames) {
+  PagingGuest guest(cr4::kPae);
+  const std::uint32_t on = guest.vcpu.cr0 | cr0::kExtensionType;
+  auto loads = [&, before = 0u](const Code& code, std::uint32_t value) mutable {
+    EXPECT_EQ(guest.load(code, value).kind, Kind::Skip);
+    return guest.machine.root_loads - std::exchange(before, guest.machine.root_loads);
+  };
+  for (const std::uint32_t bit : {cr4::kGlobalPages, cr4::kLargePages, 1u << 20}) {
+    EXPECT_EQ(loads(kMovCr4Eax, cr4::kPae | bit), 1u) << bit;
+    EXPECT_EQ(loads(kMovCr4Eax, cr4::kPae), 1u) << bit;
+  }
+  EXPECT_EQ(loads(kMovCr4Eax, cr4::kPae | cr4::kFxsr), 0u);
+  EXPECT_EQ(loads(kMovCr0Eax, on | cr0::kCacheDisable), 1u);
+  EXPECT_EQ(loads(kMovCr0Eax, on | cr0::kCacheDisable | cr0::kNotWriteThrough), 1u);
+  EXPECT_EQ(loads(kMovCr0Eax, on), 1u);
+  EXPECT_EQ(loads(kMovCr0Eax, on | cr0::kTaskSwitched), 0u);
+
+  PagingGuest two_levels;
+  EXPECT_EQ(two_levels.load(kMovCr4Eax, cr4::kGlobalPages).kind, Kind::Skip);
+  EXPECT_EQ(two_levels.load(kMovCr0Eax, on | cr0::kCacheDisable).kind, Kind::Skip);
+  EXPECT_EQ(two_levels.machine.root_loads, 0u);
+}
+
+TEST(Pae, AProcessorWithoutItFaults) {
+  PagingGuest guest;
+  guest.machine.refused_cr4 = cr4::kPae;
+  EXPECT_TRUE(raises(guest.load(kMovCr4Eax, cr4::kPae), kProtection, 0));
+  EXPECT_FALSE(guest.machine.root.has_value());
 }
 
 TEST(WriteCr2, IsTheMachines) {

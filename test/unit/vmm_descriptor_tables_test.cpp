@@ -246,6 +246,42 @@ TEST(LoadIdt, WritableTableLeavesEveryVectorToTheMonitor) {
   }
 }
 
+TEST(LoadIdt, ARealTimeGuestsGateIsTheProcessorsFromItsFirstUseOn) {
+  constexpr std::uint8_t kUsed = 0x40, kOther = 0x41, kException = 14;
+  FakeGuest guest;
+  guest.vcpu.settles_by_use = true;
+  for (unsigned n = 0; n < 256; ++n) guest.set_handler(n);
+  EXPECT_EQ(lidt(guest, FakeGuest::kIdt, 0x7ff).kind, Kind::Skip);
+  EXPECT_TRUE(guest.machine.idt[kUsed].stub.has_value());
+  for (const std::uint8_t n : {kUsed, kException, kEventVector}) settle_gate(guest.context, n);
+  ASSERT_TRUE(guest.machine.idt[kUsed].gate.has_value());
+  EXPECT_EQ(guest.machine.idt[kUsed].gate->offset(), FakeGuest::kHandler + kUsed);
+  for (const std::uint8_t n : {kOther, kException, kEventVector}) {
+    EXPECT_TRUE(guest.machine.idt[n].stub.has_value()) << unsigned{n};
+  }
+  // What the guest changes later is taken over, also what the processor must not have.
+  guest.set_gate(kUsed, interrupt_gate(test::kKernelCode, 0x1234, 0));
+  renew_used_gates(guest.context);
+  ASSERT_TRUE(guest.machine.idt[kUsed].gate.has_value());
+  EXPECT_EQ(guest.machine.idt[kUsed].gate->offset(), 0x1234u);
+  guest.set_gate(kUsed, interrupt_gate(layout::kMonitorCs, 0x1234, 0));
+  renew_used_gates(guest.context);
+  EXPECT_TRUE(guest.machine.idt[kUsed].stub.has_value());
+  // Another table, another beginning.
+  guest.set_handler(kUsed);
+  EXPECT_EQ(lidt(guest, FakeGuest::kIdt, 0x7ff).kind, Kind::Skip);
+  renew_used_gates(guest.context);
+  EXPECT_TRUE(guest.machine.idt[kUsed].stub.has_value());
+}
+
+TEST(LoadIdt, OtherGuestsGatesDoNotSettleByUse) {
+  FakeGuest guest;
+  guest.set_handler(0x40);
+  EXPECT_EQ(lidt(guest, FakeGuest::kIdt, 0x7ff).kind, Kind::Skip);
+  settle_gate(guest.context, 0x40);
+  EXPECT_TRUE(guest.machine.idt[0x40].stub.has_value());
+}
+
 TEST(LoadIdt, ReadOnlyTableSettlesAndGivesTheProcessorTheGuestsGates) {
   FakeGuest guest;
   guest.vcpu.cr0 |= cr0::kPaging;
@@ -254,7 +290,8 @@ TEST(LoadIdt, ReadOnlyTableSettlesAndGivesTheProcessorTheGuestsGates) {
   EXPECT_EQ(lidt(guest, FakeGuest::kIdt, 0x7ff).kind, Kind::Skip);
   EXPECT_TRUE(guest.vcpu.idt_settled);
   for (unsigned n = 0; n < 256; ++n) {
-    const bool monitors = n == 2 || n == 8 || (n >= 10 && n <= 13) || n == 18;
+    const bool monitors =
+        n == 2 || n == 8 || (n >= 10 && n <= 13) || n == 18 || n == 0xf2 || n == 0xf3;
     if (n == hypercall::kVector) continue;
     if (monitors) {
       EXPECT_EQ(guest.machine.idt[n].stub, FakeMachine::Stub{0}) << n;

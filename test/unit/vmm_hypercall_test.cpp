@@ -30,6 +30,7 @@ struct Hypercall : testing::Test {
   status::PartitionStatus status{};
   FakeGuest guest;
   TextLog log;
+  Doorbells doorbells;
 
   void SetUp() override {
     plan::Partition& row = plan->partitions[1];
@@ -46,7 +47,7 @@ struct Hypercall : testing::Test {
   Verdict call(std::uint32_t number) {
     guest.frame.eax = number;
     const Partition partition(*plan, plan->partitions[1], status);
-    return answer_hypercall(guest.context, partition, log);
+    return answer_hypercall(guest.context, partition, doorbells, log);
   }
   // EAX after a call that resumes.
   std::uint32_t result_of(Call number) {
@@ -70,7 +71,7 @@ TEST_F(Hypercall, NullAndVersion) {
 
 TEST_F(Hypercall, UnknownNumbersAreRefused) {
   for (const std::uint32_t number :
-       {static_cast<std::uint32_t>(Call::Count), 9u, 0x7fffffffu, ~0u}) {
+       {static_cast<std::uint32_t>(Call::Count), 11u, 0x7fffffffu, ~0u}) {
     EXPECT_EQ(call(number).kind, Kind::Resume);
     EXPECT_EQ(guest.frame.eax, code(Error::UnknownCall));
   }

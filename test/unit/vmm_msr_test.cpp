@@ -102,8 +102,15 @@ TEST(WriteMsr, LongModeEndsThePartition) {
   EXPECT_EQ(verdict.kind, Kind::Stop);
   EXPECT_EQ(verdict.reason, status::StopReason::Unsupported);
   EXPECT_EQ(verdict.detail[0], static_cast<std::uint32_t>(Unsupported::LongMode));
-  EXPECT_EQ(wrmsr(guest, msr::kExtendedFeatures, 1).kind, Kind::Skip);
   EXPECT_TRUE(guest.machine.msr_writes.empty());
+}
+
+TEST(WriteMsr, OfExtendedFeaturesOnlyNoExecuteReachesTheProcessor) {
+  FakeGuest guest;
+  guest.machine.msrs[msr::kExtendedFeatures] = 0;
+  EXPECT_EQ(wrmsr(guest, msr::kExtendedFeatures, ~std::uint64_t{1u << 8}).kind, Kind::Skip);
+  ASSERT_EQ(guest.machine.msr_writes.size(), 1u);
+  EXPECT_EQ(guest.machine.msr_writes[0].second, efer::kNoExecuteEnable);
 }
 
 TEST(PageAttributeTable, EntriesAreMemoryTypesAndTheFirstIsWriteBack) {

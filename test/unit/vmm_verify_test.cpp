@@ -341,6 +341,35 @@ TEST(VerifyPlan, CpusExistAndHaveOnePartition) {
   expect(after([](Image& i) { i.plan.partitions[0].cpu = ~0u; }), PlanError::NoSuchCpu, 0);
 }
 
+TEST(VerifyPlan, TimersHaveOneOwnerAndForwardersAreOtherCpus) {
+  const auto changed = [](const std::function<void(plan::Partition&)>& change) {
+    return after([&](Image& i) {
+      plan::Partition& row = i.plan.partitions[1];
+      row.interrupts = plan::InterruptController::Pic;
+      row.ia32 = {1, plan::IdleWait::Poll, plan::Timer::Pit, 1, 0, 0x20};
+      change(row);
+    });
+  };
+  EXPECT_TRUE(changed([](plan::Partition&) {}).good());
+  const std::function<void(plan::Partition&)> wrong[] = {
+      [](plan::Partition& p) { p.ia32.real_time = 2; },
+      [](plan::Partition& p) { p.ia32.idle = plan::IdleWait{2}; },
+      [](plan::Partition& p) { p.ia32.timer = plan::Timer{3}; },
+      [](plan::Partition& p) { p.interrupts = plan::InterruptController::None; },
+      [](plan::Partition& p) { p.ia32.timer = plan::Timer::Hpet; },  // cannot be forwarded
+      [](plan::Partition& p) { p.ia32.forwarder = 1; },
+      [](plan::Partition& p) { p.ia32.forwarder = 2; },
+      [](plan::Partition& p) { p.ia32.timer_vector = 31; },
+      [](plan::Partition& p) { p.ia32.timer_vector = 256; },
+  };
+  for (const auto& change : wrong) expect(changed(change), PlanError::BadTimer, 1);
+  expect(after([](Image& i) {
+           i.plan.partitions[0].ia32.timer = plan::Timer::Hpet;
+           i.plan.partitions[1].ia32.timer = plan::Timer::Hpet;
+         }),
+         PlanError::BadTimer, 1);
+}
+
 TEST(VerifyPlan, ACpuOfArmv7HasOnePartitionOfEachPriority) {
   Image image = good_image();
   image.plan.architecture = plan::Architecture::Armv7;

@@ -97,6 +97,9 @@ std::optional<system::InitramfsArtifact> fetch_initramfs(const system::System& s
                                                 ? std::filesystem::path()
                                                 : packages.get(partition.kernel.package).root;
   add_links(system, partition, options.slip_program, spec);
+  for (const auto& [name, paths] : spec.packages) {
+    add_package_files(packages.get(name), paths, spec);
+  }
   return build_initramfs(spec, partition.name, packages.get(kBusybox), kernel_root);
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "fetch/package_cache.hpp"
 #include "system/artifact.hpp"
@@ -19,5 +20,10 @@ namespace mezzo::fetch {
                                                         const std::string& name,
                                                         const Package& busybox,
                                                         const std::filesystem::path& kernel_root);
+
+// Adds the files `paths` of `package` to `spec.files`, at their own places. Throws UserError: the
+// package has no such file.
+void add_package_files(const Package& package, const std::vector<std::string>& paths,
+                       system::InitramfsSpec& spec);
 
 }  // namespace mezzo::fetch

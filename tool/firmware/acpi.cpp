@@ -117,13 +117,23 @@ Bytes make_nvs() {
   return page;
 }
 
-// RSDT (4-byte) and XSDT (8-byte) entries for the FADT and the MADT.
-Bytes make_root_table(bool extended, std::uint32_t fadt, std::uint32_t madt) {
-  const std::size_t entry = extended ? 8 : 4;
-  Bytes table = start_table(extended ? "XSDT" : "RSDT", kHeaderSize + 2 * entry, 1);
-  put(std::span(table), kHeaderSize, fadt);
-  put(std::span(table), kHeaderSize + entry, madt);
+// Where the configuration space of the channels' bus is.
+Bytes make_mcfg(const AcpiInput& input) {
+  constexpr std::size_t kFixed = 44, kAllocation = 16;
+  Bytes table = start_table("MCFG", kFixed + kAllocation, 1);
+  put(std::span(table), kFixed, std::uint64_t{input.functions_address});
+  put(std::span(table), kFixed + 8, kFunctionsSegment);  // buses 0 to 0
   return finish(std::move(table));
+}
+
+// RSDT (4-byte) and XSDT (8-byte) entries.
+Bytes make_root_table(bool extended, std::span<const std::uint32_t> tables) {
+  const std::size_t entry = extended ? 8 : 4;
+  Bytes root = start_table(extended ? "XSDT" : "RSDT", kHeaderSize + tables.size() * entry, 1);
+  for (std::size_t n = 0; n < tables.size(); ++n) {
+    put(std::span(root), kHeaderSize + n * entry, tables[n]);
+  }
+  return finish(std::move(root));
 }
 
 Bytes make_rsdp(std::uint32_t rsdt, std::uint32_t xsdt) {
@@ -161,15 +171,22 @@ std::vector<std::string> summarize(const AcpiInput& input, std::size_t dsdt_size
   if (input.uart) devices += fmt::format(", COM{}", input.uart->number);
   for (const AcpiUart& link : input.links) devices += fmt::format(", COM{}", link.number);
   if (input.rtc) devices += ", RTC";
+  if (!input.channels.empty()) devices += ", PCI root bridge of the channels";
   const char* controller = input.interrupts == InterruptController::IoApic ? "I/O APIC"
                            : input.interrupts == InterruptController::Pic  ? "PIC"
                                                                            : "no other controller";
-  return {fmt::format("ACPI RSDP at {:#x}, RSDT, XSDT", input.tables_address),
-          fmt::format("ACPI FADT: {}, no reset register, no _S5",
-                      input.interrupts == InterruptController::Pic ? "with PM1 registers in memory"
-                                                                   : "hardware-reduced"),
-          fmt::format("ACPI MADT: local APIC {}, {}", input.apic_id, controller),
-          fmt::format("ACPI DSDT: {} bytes: {}", dsdt_size, devices)};
+  std::vector<std::string> lines = {
+      fmt::format("ACPI RSDP at {:#x}, RSDT, XSDT", input.tables_address),
+      fmt::format("ACPI FADT: {}, no reset register, no _S5",
+                  input.interrupts == InterruptController::Pic ? "with PM1 registers in memory"
+                                                               : "hardware-reduced"),
+      fmt::format("ACPI MADT: local APIC {}, {}", input.apic_id, controller),
+      fmt::format("ACPI DSDT: {} bytes: {}", dsdt_size, devices)};
+  if (!input.channels.empty()) {
+    lines.push_back(fmt::format("ACPI MCFG: PCI segment {} at {:#x}", kFunctionsSegment,
+                                input.functions_address));
+  }
+  return lines;
 }
 
 }  // namespace
@@ -188,10 +205,11 @@ loader::Result<AcpiTables> make_acpi_tables(const AcpiInput& input,
     return input.tables_address + static_cast<std::uint32_t>(at);
   };
   const std::uint32_t dsdt_address = place(*dsdt);
-  const std::uint32_t fadt = place(make_fadt(input, dsdt_address));
-  const std::uint32_t madt = place(make_madt(input, board));
-  const std::uint32_t rsdt = place(make_root_table(false, fadt, madt));
-  const std::uint32_t xsdt = place(make_root_table(true, fadt, madt));
+  std::vector<std::uint32_t> tables = {place(make_fadt(input, dsdt_address)),
+                                       place(make_madt(input, board))};
+  if (!input.channels.empty()) tables.push_back(place(make_mcfg(input)));
+  const std::uint32_t rsdt = place(make_root_table(false, tables));
+  const std::uint32_t xsdt = place(make_root_table(true, tables));
   std::ranges::copy(make_rsdp(rsdt, xsdt), result.tables.begin());
   if (result.tables.size() > kAcpiSize) {
     return std::unexpected(loader::Problem{

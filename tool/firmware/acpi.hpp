@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "abi/plan.hpp"
+#include "firmware/channel_functions.hpp"
 #include "loader/kernel.hpp"
 #include "system/board.hpp"
 
@@ -42,6 +43,8 @@ struct AcpiInput {
   std::uint32_t pci_window_start = 0;  // first address above RAM; the board knows the end
   std::uint32_t tables_address = 0;    // 4 KiB aligned
   std::uint32_t nvs_address = 0;       // 4 KiB aligned, used with InterruptController::Pic
+  std::vector<ChannelFunction> channels{};
+  std::uint32_t functions_address = 0;  // of their configuration space
 };
 
 struct AcpiTables {

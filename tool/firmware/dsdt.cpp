@@ -1,4 +1,4 @@
-// The DSDT as ASL text: PCI root bridge, UART and clock of one partition.
+// The DSDT as ASL text: PCI root bridge, UART, clock and channels of one partition.
 #include <fmt/format.h>
 
 #include "firmware/acpi.hpp"
@@ -73,6 +73,53 @@ std::string rtc(bool with_interrupt) {
       with_interrupt ? "        IRQNoFlags () {8}\n" : "");
 }
 
+// A PCI interrupt is level-triggered unless a link device says otherwise; a doorbell is an edge.
+std::string doorbell(std::size_t pin, std::uint8_t line) {
+  return fmt::format(
+      R"(    Device (LNK{0}) {{
+      Name (_HID, EisaId ("PNP0C0F"))
+      Name (_UID, {0})
+      Name (_STA, 0x0B)
+      Name (_PRS, ResourceTemplate () {{
+        Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) {{{1}}}
+      }})
+      Method (_CRS) {{ Return (_PRS) }}
+      Method (_SRS, 1) {{ }}
+    }}
+)",
+      pin, line);
+}
+
+// One window for each, so that Linux finds no room for anything else.
+std::string channels(const std::vector<ChannelFunction>& functions) {
+  std::string links, windows, routing;
+  for (std::size_t pin = 0; pin < functions.size(); ++pin) {
+    const ChannelFunction& function = functions[pin];
+    links += doorbell(pin, function.line);
+    windows += fmt::format(
+        "        DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable, "
+        "ReadWrite,\n"
+        "          0x00000000, 0x{:08X}, 0x{:08X}, 0x00000000, 0x{:08X})\n",
+        function.base, function.base + (function.size - 1), function.size);
+    routing += fmt::format("        Package () {{ 0x0000FFFF, {0}, LNK{0}, 0 }},\n", pin);
+  }
+  return links + fmt::format(
+                     R"(    Device (CHAN) {{
+      Name (_HID, EisaId ("PNP0A03"))
+      Name (_UID, 1)
+      Name (_SEG, {})
+      Name (_BBN, 0)
+      Name (_CRS, ResourceTemplate () {{
+        WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+          0x0000, 0x0000, 0x0000, 0x0000, 0x0001)
+{}      }})
+      Name (_PRT, Package () {{
+{}      }})
+    }}
+)",
+                     kFunctionsSegment, windows, routing);
+}
+
 }  // namespace
 
 std::string make_dsdt_source(const AcpiInput& input, const system::BoardInfo& board) {
@@ -83,6 +130,7 @@ std::string make_dsdt_source(const AcpiInput& input, const system::BoardInfo& bo
   if (input.uart) text += uart(*input.uart);
   for (const AcpiUart& link : input.links) text += uart(link);
   if (input.rtc) text += rtc(input.interrupts != plan::InterruptController::None);
+  if (!input.channels.empty()) text += channels(input.channels);
   return text + "  }\n}\n";
 }
 

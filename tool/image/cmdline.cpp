@@ -59,16 +59,24 @@ class Builder {
   Cmdline result_;
 };
 
-void add_processor(const system::System& system, Builder& builder) {
+// With PAE and NX, Debian's kernel looks for writable code in all page tables, the monitor's too,
+// which it cannot reach (CONFIG_DEBUG_WX).
+void add_processor(const system::System& system, const system::Partition& partition,
+                   const loader::LinuxImage& kernel, Builder& builder) {
+  const std::string nx = kernel.needs_pae ? ",nx" : "";
+  const std::string why_nx =
+      kernel.needs_pae ? "; with NX the kernel would look into the monitor's page tables" : "";
   builder.add(fmt::format("reservetop={}M", plan::kMonitorWindowSize >> 20),
               "the monitor is at the top of the address space");
+  const bool polls = partition.ia32.idle == plan::IdleWait::Poll;
   if (is_plain(system.machine.cpu_model)) {
-    builder.add("clearcpuid=sep", "SYSENTER would enter ring 0");
+    builder.add("clearcpuid=sep" + nx, "SYSENTER would enter ring 0" + why_nx);
   } else {
-    builder.add("clearcpuid=sep,monitor,smap,umip,invpcid",
-                "SYSENTER would enter ring 0; the others fail outside ring 0");
-    builder.add("idle=halt", "MWAIT fails outside ring 0");
+    builder.add("clearcpuid=sep,monitor,smap,umip,invpcid" + nx,
+                "SYSENTER would enter ring 0; the others fail outside ring 0" + why_nx);
+    if (!polls) builder.add("idle=halt", "MWAIT fails outside ring 0");
   }
+  if (polls) builder.add("idle=poll", "the partition does not halt");
   builder.add_tsc();
   builder.add("tsc=reliable", "there is no other clock to compare it with");
   builder.add("no_timer_check", "the check may fail by chance on a loaded host");
@@ -94,9 +102,13 @@ void add_devices(const system::System& system, const system::Partition& partitio
 
 }  // namespace
 
-Cmdline derive_cmdline(const system::System& system, const system::Partition& partition) {
+Cmdline derive_cmdline(const system::System& system, const system::Partition& partition,
+                       const loader::LinuxImage& kernel) {
   Builder builder;
-  add_processor(system, builder);
+  add_processor(system, partition, kernel, builder);
+  if (kernel.needs_pae) {
+    builder.add("nopti", "page-table isolation would load CR3 twice a system call: two exits");
+  }
   builder.add("reboot=t", "a triple fault ends the partition; other methods reset the machine");
   if (!(" " + partition.cmdline).contains(" panic=")) {
     builder.add("panic=-1", "a panic ends the partition at once");

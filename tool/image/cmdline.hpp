@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "image/compile.hpp"
+#include "loader/kernel.hpp"
 #include "system/model.hpp"
 
 namespace mezzo::image {
@@ -17,7 +18,8 @@ struct Cmdline {
 
 // The derived part first, the user's after it (so that "-- ..." for init stays last).
 [[nodiscard]] Cmdline derive_cmdline(const system::System& system,
-                                     const system::Partition& partition);
+                                     const system::Partition& partition,
+                                     const loader::LinuxImage& kernel);
 
 // The same for an ARMv7 board, whose monitor fills nothing in.
 [[nodiscard]] Cmdline derive_armv7_cmdline(const system::System& system,

@@ -11,6 +11,7 @@
 #include "image/cmdline.hpp"
 #include "image/e820.hpp"
 #include "image/layout.hpp"
+#include "image/memory.hpp"
 #include "image/plan_builder.hpp"
 #include "system/board.hpp"
 
@@ -43,15 +44,36 @@ class Compiler {
     plan.monitor_base = monitor->monitor_base;
     plan.monitor_size = plan::monitor_size(plan.architecture);
     plan.store_base = monitor->store_base;
+    list_channels(plan);
     return builder_.seal(monitor->bundle_address);
   }
 
  private:
+  void list_channels(plan::Plan& plan) const {
+    for (std::size_t n = 0; n < system_.channels.size(); ++n) {
+      const system::Channel& channel = system_.channels[n];
+      plan::Channel& row = plan.channels[plan.channel_count++];
+      row.base = static_cast<std::uint32_t>(channel_base(system_, n));
+      row.size = static_cast<std::uint32_t>(channel.size);
+      for (std::size_t end = 0; end < channel.ends.size(); ++end) {
+        const std::size_t partition = channel.ends[end];
+        row.ends[end] = {static_cast<std::uint32_t>(partition),
+                         has_functions(system_, kernels_, partition) ? line(n) : plan::kNoLine};
+      }
+    }
+  }
+
+  // The doorbell's input of the I/O APIC.
+  [[nodiscard]] std::uint8_t line(std::size_t channel) const {
+    return static_cast<std::uint8_t>(board_.channel_line + channel);
+  }
+
   void compile_partition(std::size_t index) {
     const system::Partition& partition = system_.partitions[index];
     plan::Partition& row = builder_.begin_partition(index);
     row.owns_pci = partition.owns("pci") ? 1 : 0;
     row.uart_port = partition.console != 0 ? board_.uart(partition.console).port : 0;
+    row.ia32 = make_ia32(partition);
     list_link_ports(index, row);
     if (row.owns_pci != 0) list_bus_masters(row);
     for (const Extent& piece : placements_[index].pieces) {
@@ -71,6 +93,19 @@ class Compiler {
         compile_segments(index, row);
         break;
     }
+  }
+
+  [[nodiscard]] plan::Ia32 make_ia32(const system::Partition& partition) const {
+    const system::Ia32Spec& spec = partition.ia32;
+    plan::Ia32 row{};
+    row.real_time = spec.real_time ? 1 : 0;
+    row.idle = spec.idle;
+    row.timer = spec.timer;
+    if (spec.forwarded_by.empty()) return row;
+    row.is_forwarded = 1;
+    row.forwarder = system_.find(spec.forwarded_by)->cpu;  // check() says that there is one
+    row.timer_vector = spec.timer_vector;
+    return row;
   }
 
   void list_link_ports(std::size_t index, plan::Partition& row) const {
@@ -95,7 +130,7 @@ class Compiler {
     const system::Partition& partition = system_.partitions[index];
     const Placement& place = placements_[index];
     const loader::LinuxImage& kernel = kernels_[index].linux_image;
-    const Cmdline cmdline = derive_cmdline(system_, partition);
+    const Cmdline cmdline = derive_cmdline(system_, partition, kernel);
     report.cmdline = cmdline.text;
     report.additions = cmdline.additions;
     if (cmdline.text.size() > std::min<std::size_t>(kernel.cmdline_max, plan::kPageSize - 1)) {
@@ -125,6 +160,11 @@ class Compiler {
     builder_.load("ACPI tables", place.acpi, acpi->tables, firmware::kAcpiSize);
     if (!acpi->nvs.empty())
       builder_.load("ACPI registers", place.nvs, acpi->nvs, firmware::kNvsSize);
+    if (place.functions != 0) {
+      const std::vector<std::uint8_t> functions = firmware::make_functions(channels_of(index));
+      builder_.load("PCI functions of the channels", place.functions, functions,
+                    firmware::kFunctionsSize);
+    }
     load_mp_table(partition, place, report);
     row.entry = place.kernel;
     row.registers[2] = place.boot_info;
@@ -142,6 +182,10 @@ class Compiler {
     input.tables_address = place.acpi;
     input.nvs_address = place.nvs;
     const auto index = static_cast<std::size_t>(&partition - system_.partitions.data());
+    if (place.functions != 0) {
+      input.channels = channels_of(index);
+      input.functions_address = place.functions;
+    }
     for (const unsigned com : system_.uarts_of(index)) {
       const system::BoardUart& uart = board_.uart(com);
       firmware::AcpiUart device = {com, uart.port, std::nullopt};
@@ -153,6 +197,20 @@ class Compiler {
       }
     }
     return input;
+  }
+
+  // The partition's ends of channels, as PCI functions.
+  [[nodiscard]] std::vector<firmware::ChannelFunction> channels_of(std::size_t index) const {
+    std::vector<firmware::ChannelFunction> functions;
+    for (const std::size_t n : system_.channels_of(index)) {
+      const system::Channel& channel = system_.channels[n];
+      functions.push_back({.number = static_cast<std::uint16_t>(n),
+                           .end = static_cast<std::uint8_t>(channel.ends[0] == index ? 0 : 1),
+                           .line = line(n),
+                           .base = static_cast<std::uint32_t>(channel_base(system_, n)),
+                           .size = static_cast<std::uint32_t>(channel.size)});
+    }
+    return functions;
   }
 
   void load_mp_table(const system::Partition& partition, const Placement& place,

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "firmware/acpi.hpp"
+#include "firmware/channel_functions.hpp"
 
 namespace mezzo::image {
 namespace {
@@ -39,6 +40,9 @@ std::vector<E820Entry> make_e820(const Placement& placement, std::uint64_t machi
   }
   if (placement.nvs != 0) {
     layers.push_back({{placement.nvs, firmware::kNvsSize}, MemoryType::AcpiNvs});
+  }
+  if (placement.functions != 0) {
+    layers.push_back({{placement.functions, firmware::kFunctionsSize}, MemoryType::Reserved});
   }
 
   std::set<std::uint64_t> edges;

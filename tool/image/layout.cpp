@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "firmware/acpi.hpp"
+#include "firmware/channel_functions.hpp"
 #include "firmware/mp_table.hpp"
 #include "image/memory.hpp"
 #include "system/board.hpp"
@@ -48,10 +49,11 @@ class TopDown {
  public:
   explicit TopDown(const Extent& extent) : extent_(extent), top_(extent.end()) {}
 
-  // `size` bytes, page-aligned, ending below `limit`; 0 after the extent is exhausted.
-  std::uint32_t take(std::uint64_t size, std::uint64_t limit = ~std::uint64_t{0}) {
+  // `size` bytes, aligned, ending below `limit`; 0 after the extent is exhausted.
+  std::uint32_t take(std::uint64_t size, std::uint64_t limit = ~std::uint64_t{0},
+                     std::uint64_t alignment = kPageSize) {
     const std::uint64_t end = std::min(top_, limit);
-    const std::uint64_t base = size <= end ? round_down(end - size, kPageSize) : 0;
+    const std::uint64_t base = size <= end ? round_down(end - size, alignment) : 0;
     top_ = std::max(base, extent_.base);
     exhausted_ = exhausted_ || base < extent_.base || size > end;
     return exhausted_ ? 0 : static_cast<std::uint32_t>(base);
@@ -72,6 +74,7 @@ struct Job {
   const loader::KernelImage& kernel;
   const system::PartitionArtifacts& artifacts;
   Diagnostics& diagnostics;
+  bool with_functions = false;
 
   [[nodiscard]] std::uint64_t initramfs_size() const {
     return artifacts.initramfs ? artifacts.initramfs->bytes.size() : 0;
@@ -86,6 +89,10 @@ void place_linux(const Job& job, Placement& placement) {
   const loader::LinuxImage& image = job.kernel.linux_image;
   const Extent main = main_piece(placement.pieces);
   TopDown top(main);
+  if (job.with_functions) {
+    placement.functions =
+        top.take(firmware::kFunctionsSize, ~std::uint64_t{0}, firmware::kFunctionsSize);
+  }
   if (job.partition.interrupts == plan::InterruptController::Pic) {
     placement.nvs = top.take(firmware::kNvsSize);
   }
@@ -161,6 +168,12 @@ void place_multiboot(const Job& job, Placement& placement) {
 
 }  // namespace
 
+bool has_functions(const system::System& system, std::span<const loader::KernelImage> kernels,
+                   std::size_t index) {
+  return kernels[index].format == KernelFormat::BzImage && system.partitions[index].owns("pci") &&
+         !system.channels_of(index).empty();
+}
+
 system::Result<std::vector<Placement>> place_partitions(
     const system::System& system, std::span<const loader::KernelImage> kernels,
     const system::Artifacts& artifacts) {
@@ -170,7 +183,8 @@ system::Result<std::vector<Placement>> place_partitions(
   std::vector<Placement> placements;
   for (std::size_t i = 0; i < system.partitions.size(); ++i) {
     Placement placement{.pieces = std::move((*memory)[i])};
-    const Job job{system, system.partitions[i], kernels[i], artifacts[i], diagnostics};
+    const Job job{system,       system.partitions[i], kernels[i],
+                  artifacts[i], diagnostics,          has_functions(system, kernels, i)};
     check_segments(job, placement);
     if (kernels[i].format == KernelFormat::BzImage) place_linux(job, placement);
     if (kernels[i].format == KernelFormat::Multiboot) place_multiboot(job, placement);
@@ -186,7 +200,10 @@ system::Result<MonitorPlacement> place_monitor(const system::System& system,
                                                std::uint64_t bundle_size) {
   const std::uint64_t monitor = monitor_base(system.machine);
   const std::uint64_t rounded = round_up(store_size, kPageSize);
-  const std::uint64_t store = rounded <= monitor ? monitor - rounded : 0;
+  // The channel placed last is the lowest.
+  const std::uint64_t top =
+      system.channels.empty() ? monitor : channel_base(system, system.channels.size() - 1);
+  const std::uint64_t store = rounded <= top ? top - rounded : 0;
   std::uint64_t used = 0;
   for (const Placement& partition : partitions) {
     for (const Extent& piece : partition.pieces) used = std::max(used, piece.end());

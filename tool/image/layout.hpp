@@ -4,7 +4,7 @@
 // The order: pieces that the user placed, then partitions whose kernel has fixed addresses, then
 // the rest from low to high. A Linux guest above gets 64 KiB of low memory for its real-mode
 // trampoline, cut from the partition that has low memory. The monitor is at the top of RAM, the
-// store below it.
+// channels below it, then the store.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,13 @@ struct Placement {
   std::uint32_t cmdline = 0;    // one page
   std::uint32_t acpi = 0;       // firmware::kAcpiSize bytes
   std::uint32_t nvs = 0;        // firmware::kNvsSize bytes
+  std::uint32_t functions = 0;  // firmware::kFunctionsSize bytes, if it has_functions()
 };
+
+// Whether the guest of partition `index` finds its channels as PCI functions: a Linux that drives
+// PCI.
+[[nodiscard]] bool has_functions(const system::System& system,
+                                 std::span<const loader::KernelImage> kernels, std::size_t index);
 
 struct MonitorPlacement {
   std::uint32_t monitor_base = 0;

@@ -191,6 +191,12 @@ std::uint64_t monitor_base(const system::Machine& machine) {
   return machine.memory - system::board_info(machine.board).firmware_top - plan::kMonitorSize;
 }
 
+std::uint64_t channel_base(const system::System& system, std::size_t index) {
+  std::uint64_t base = monitor_base(system.machine);
+  for (std::size_t n = 0; n <= index; ++n) base -= system.channels[n].size;
+  return base;
+}
+
 system::Result<std::vector<std::vector<Extent>>> place_memory(
     const system::System& system, std::span<const loader::KernelImage> kernels) {
   return MemoryPlanner(system, kernels).run();

@@ -54,9 +54,15 @@ std::string machine_text(const system::System& system, const CompiledImage& imag
   }
   rows.push_back({system::kLegacyHoleBase, system::kLegacyHoleEnd - system::kLegacyHoleBase,
                   "firmware and video memory"});
+  std::uint64_t copies_end = plan.monitor_base;
+  for (std::uint32_t n = 0; n < plan.channel_count; ++n) {
+    copies_end = plan.channels[n].base;
+    rows.push_back(
+        {copies_end, plan.channels[n].size, fmt::format("channel {}", system.channels[n].name)});
+  }
   if (plan.store_size != 0) {
-    rows.push_back({plan.store_base, plan.monitor_base - plan.store_base,
-                    "monitor: pristine copies for restarts"});
+    rows.push_back(
+        {plan.store_base, copies_end - plan.store_base, "monitor: pristine copies for restarts"});
   }
   rows.push_back({plan.monitor_base, plan.monitor_size, "monitor"});
   const std::uint64_t top = std::uint64_t{plan.monitor_base} + plan.monitor_size;
@@ -79,6 +85,21 @@ std::string links_text(const system::System& system, std::size_t index) {
                           here.com, uart.port, uart.port + 7, uart.irq, here.address,
                           system.partitions[there.partition].name, there.address);
     }
+  }
+  return text;
+}
+
+// The channels that partition `index` has an end of.
+std::string channels_text(const system::System& system, const plan::Plan& plan, std::size_t index) {
+  std::string text;
+  for (const std::size_t n : system.channels_of(index)) {
+    const plan::Channel& row = plan.channels[n];
+    const std::size_t end = row.ends[0].partition == index ? 0 : 1;
+    const std::uint32_t line = row.ends[end].line;
+    text += fmt::format(
+        "  channel: {}, end {}, {} at {:#x}, to {}, its doorbell {}\n", system.channels[n].name,
+        end, size_text(row.size), row.base, system.partitions[row.ends[1 - end].partition].name,
+        line == plan::kNoLine ? "by hypercall" : fmt::format("is interrupt {}", line));
   }
   return text;
 }
@@ -115,7 +136,8 @@ std::string partition_text(const system::System& system, const CompiledImage& im
       fmt::format("\npartition {}: processor {}, {}, paging direct, on a fault: {}\n", report.name,
                   row.cpu, controller_text(row.interrupts), policy_text(row));
   text += files_text(report);
-  text += devices_text(system, partition) + links_text(system, index);
+  text += devices_text(system, partition) + links_text(system, index) +
+          channels_text(system, image.plan, index);
   for (const std::string& line : report.firmware) text += fmt::format("  firmware: {}\n", line);
   text += cmdline_text(report);
   text += "  memory map shown to the guest:\n";

@@ -67,21 +67,22 @@ std::string release(const LinuxImage& image) {
 }
 
 std::optional<Problem> unsupported(ByteView setup, const LinuxImage& image) {
-  constexpr std::uint32_t kPae = 1U << 6;
   const auto features = required_cpu_features(setup);
   const bool named64 = image.version.find("-amd64") != std::string::npos;
   const bool loads64 =
       image.protocol >= 0x20c && (get<std::uint16_t>(setup, kXloadflags) & kKernel64) != 0;
   if (loads64 || named64 || (features && features->second != 0)) {
     return Problem{fmt::format("a 64-bit kernel is not supported yet ({})", release(image)),
-                   "use a 32-bit kernel without PAE, for example the package linux-image-686"};
-  }
-  const bool named_pae = image.version.find("-pae") != std::string::npos;
-  if (named_pae || (features && (features->first & kPae) != 0)) {
-    return Problem{fmt::format("a kernel that needs PAE is not supported yet ({})", release(image)),
-                   "use a 32-bit kernel without PAE, for example the package linux-image-686"};
+                   "use a 32-bit kernel, for example the package linux-image-686"};
   }
   return std::nullopt;
+}
+
+bool needs_pae(ByteView setup, const LinuxImage& image) {
+  constexpr std::uint32_t kPae = 1U << 6;
+  const auto features = required_cpu_features(setup);
+  return image.version.find("-pae") != std::string::npos ||
+         (features && (features->first & kPae) != 0);
 }
 
 std::string version_string(ByteView bytes, std::size_t setup_size) {
@@ -146,6 +147,7 @@ Result<KernelImage> read_bzimage(ByteView bytes) {
   if (auto problem = unsupported(bytes.first(setup_size), kernel.linux_image)) {
     return std::unexpected(*problem);
   }
+  kernel.linux_image.needs_pae = needs_pae(bytes.first(setup_size), kernel.linux_image);
   const std::uint32_t alignment = kernel.linux_image.alignment;
   if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
       kernel.linux_image.init_size < payload_size) {

@@ -1,7 +1,7 @@
 // Takes kernel files apart: what has to be copied where, and how the kernel wants to be started.
 //
 // The formats are bzImage, zImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel
-// that this monitor cannot run (64-bit, PAE, LPAE, Thumb-2), is refused with a reason. Nothing here
+// that this monitor cannot run (64-bit, LPAE, Thumb-2), is refused with a reason. Nothing here
 // chooses an address.
 #pragma once
 
@@ -45,6 +45,7 @@ struct LinuxImage {
   std::uint32_t initrd_max = 0;   // highest address of an initramfs' last byte
   std::uint32_t cmdline_max = 0;  // bytes without the terminating zero
   ByteView setup_header;          // file offset 0x1f1 up to the header's end
+  bool needs_pae = false;         // does not run on a processor without PAE
   ByteView payload;               // the protected-mode part
 };
 

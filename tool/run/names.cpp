@@ -55,7 +55,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(status::ExitCaus
      "machine_check",
      "double_fault",
      "hypercall",
-     "monitor_fault"};
+     "monitor_fault",
+     "event"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::Armv7Exit::Count)>
     kArmv7Causes = {"supervisor_call",
@@ -99,8 +100,7 @@ struct Unsupported {
   std::uint32_t what;
   std::string_view words;
 };
-constexpr Unsupported kUnsupported[] = {{1, "PAE"},
-                                        {2, "long mode"},
+constexpr Unsupported kUnsupported[] = {{2, "long mode"},
                                         {3, "a GDT of more than a page"},
                                         {16, "a kernel in Thumb code"},
                                         {17, "big-endian exceptions"},

@@ -82,7 +82,8 @@ json unborn() {
           {"uptime_seconds", 0.0},
           {"exits", json::object()},
           {"share", nullptr},
-          {"watchdog", watchdog_json({}, {})}};
+          {"watchdog", watchdog_json({}, {})},
+          {"timer_events", {{"forwarded", 0}, {"merged", 0}}}};
 }
 
 }  // namespace
@@ -102,7 +103,8 @@ json partition_json(const status::Region& region, std::size_t index) {
           {"uptime_seconds", uptime(region, partition)},
           {"exits", std::move(exits)},
           {"share", share_json(region, partition.share)},
-          {"watchdog", watchdog_json(region, partition.watchdog)}};
+          {"watchdog", watchdog_json(region, partition.watchdog)},
+          {"timer_events", {{"forwarded", partition.forwarded}, {"merged", partition.merged}}}};
 }
 
 json monitor_json(const std::optional<status::Region>& region) {

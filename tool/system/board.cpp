@@ -72,6 +72,7 @@ constexpr BoardInfo kPc = {
     .io_apic_address = 0xfec00000,
     .local_apic_address = 0xfee00000,
     .pci_window_end = 0xfebfffff,
+    .channel_line = 20,  // 20 to 23: no device's, as the PCI links are ISA interrupts
     .pirq = {10, 10, 11, 11},
     .uarts = kPcUarts,
     .devices = kPcDevices,

@@ -83,6 +83,7 @@ struct BoardInfo {
   std::uint32_t io_apic_address = 0;
   std::uint32_t local_apic_address = 0;
   std::uint32_t pci_window_end = 0;       // last byte of the PCI memory window below 4 GiB
+  std::uint8_t channel_line = 0;          // input of the I/O APIC for the first channel's doorbell
   std::array<std::uint8_t, 4> pirq = {};  // interrupt that firmware routes PCI links A to D to
   std::span<const BoardUart> uarts;       // at most four
   std::span<const BoardDevice> devices;

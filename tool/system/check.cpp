@@ -51,14 +51,7 @@ void check_machine(const System& system, Diagnostics& diagnostics) {
 }
 
 void check_name(const System& system, const Partition& partition, Diagnostics& diagnostics) {
-  const bool good =
-      !partition.name.empty() && partition.name.size() < plan::kNameSize &&
-      std::ranges::all_of(
-          partition.name,
-          [](char c) {
-            return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-          });
-  if (!good) {
+  if (!is_name(partition.name)) {
     add_error(system, partition.name_where,
               fmt::format("'{}' cannot be a partition's name", partition.name),
               fmt::format("use 1 to {} letters, digits, '-' and '_'", plan::kNameSize - 1),
@@ -79,8 +72,8 @@ void check_kernel_package(const System& system, const KernelSpec& kernel,
   struct Kind {
     std::string_view word, name;
   };
-  constexpr std::array kUnsupported = {Kind{"-lpae", "LPAE"}, Kind{"-pae", "PAE"},
-                                       Kind{"-amd64", "64-bit"}, Kind{"-arm64", "64-bit"}};
+  constexpr std::array kUnsupported = {Kind{"-lpae", "LPAE"}, Kind{"-amd64", "64-bit"},
+                                       Kind{"-arm64", "64-bit"}};
   for (const Kind& kind : kUnsupported) {
     if (kernel.package.find(kind.word) == std::string::npos) continue;
     const BoardInfo& board = board_info(system.machine.board);
@@ -89,6 +82,14 @@ void check_kernel_package(const System& system, const KernelSpec& kernel,
                                  board.is_armv7() ? "" : " yet"),
                      fmt::format("write kernel = {}", board.kernel_example()), diagnostics);
   }
+}
+
+// Whether QEMU's model of a processor has PAE: all newer ones than the Pentium have, unless it is
+// taken away.
+bool has_pae(std::string_view model) {
+  constexpr std::array<std::string_view, 2> kWithout = {"486", "pentium"};
+  return std::ranges::find(kWithout, model.substr(0, model.find(','))) == kWithout.end() &&
+         !model.contains("-pae") && !model.contains("pae=off");
 }
 
 void check_devices(const System& system, const Partition& partition, Diagnostics& diagnostics) {
@@ -213,6 +214,7 @@ class ArtifactCheck {
     const bool wants_tree = board_.is_armv7() && (kernel->format == KernelFormat::ZImage ||
                                                   !partition_.armv7.device_tree.empty());
     if (is_linux) check_root();
+    if (kernel->linux_image.needs_pae) check_processor(kernel->summary);
     if (wants_tree) check_tree();
     if (is_linux && board_.is_armv7()) check_high_memory();
     if (!is_linux && !wants_tree && kernel->format != KernelFormat::Multiboot) {
@@ -239,6 +241,16 @@ class ArtifactCheck {
                      "want of a root file system",
                      partition_.name),
          "add initramfs = { busybox = true }, or a disk"});
+  }
+
+  void check_processor(const std::string& kernel) {
+    if (has_pae(system_.machine.cpu_model)) return;
+    error(system_.machine.cpu_model_where, artifacts_.kernel.path,
+          {fmt::format("the kernel needs PAE, which the processor '{}' has not ({})",
+                       system_.machine.cpu_model, kernel),
+           fmt::format("set cpu = \"{}\" in [machine], or use a kernel without PAE, for example "
+                       "the package linux-image-686",
+                       board_.cpu_model)});
   }
 
   void check_tree() {
@@ -295,6 +307,15 @@ class ArtifactCheck {
 
 }  // namespace
 
+bool is_name(const std::string& name) {
+  return !name.empty() && name.size() < plan::kNameSize &&
+         std::ranges::all_of(
+             name,
+             [](char c) {
+               return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+             });
+}
+
 void add_error(const System& system, Position position, std::string what, std::string remedy,
                Diagnostics& diagnostics) {
   diagnostics.push_back({Severity::Error, system.at(position), std::move(what), std::move(remedy)});
@@ -323,6 +344,8 @@ Diagnostics check(const System& system) {
   check_owners(system, diagnostics);
   check_links(system, diagnostics);
   check_schedules(system, diagnostics);
+  check_timers(system, diagnostics);
+  check_channels(system, diagnostics);
   return diagnostics;
 }
 

@@ -25,7 +25,12 @@ void check_armv7_memory(const System& system, Diagnostics& diagnostics);
 void check_owners(const System& system, Diagnostics& diagnostics);
 void check_links(const System& system, Diagnostics& diagnostics);
 void check_schedules(const System& system, Diagnostics& diagnostics);
+void check_timers(const System& system, Diagnostics& diagnostics);
+void check_channels(const System& system, Diagnostics& diagnostics);
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics);
+
+// True if `name` can be that of a partition or a channel.
+[[nodiscard]] bool is_name(const std::string& name);
 
 // True if one of the partition's devices reads and writes memory by machine addresses.
 [[nodiscard]] bool has_bus_master(const System& system, const Partition& partition);

@@ -95,6 +95,9 @@ void check_memory(const System& system, Diagnostics& diagnostics) {
       total += std::min(piece.size, std::uint64_t{1} << 40);
     }
   }
+  for (const Channel& channel : system.channels) {
+    total += std::min(channel.size, std::uint64_t{1} << 40);
+  }
   check_overlaps(system, pieces, diagnostics);
   if (pieces.size() > plan::kMaxPieces) {
     add_error(system, pieces[plan::kMaxPieces].piece->where,

@@ -66,6 +66,7 @@ struct InitramfsSpec {
   std::vector<std::string> modules;  // kernel modules by name; their dependencies are added
   std::string script;                // text of a shell script that /init runs; may be empty
   std::map<std::string, std::filesystem::path> files;  // path in the initramfs -> file of the host
+  std::map<std::string, std::vector<std::string>> packages;  // name -> the files to take from it
   std::string root;  // disk with the root file system that /init hands over to; empty: none
   std::optional<std::uint32_t> address;  // ARMv7: where the user wants it, guest-physical
   Position where;
@@ -104,6 +105,18 @@ struct NetworkSpec {
   Position where;
 };
 
+// What only a partition of an IA-32 machine has.
+struct Ia32Spec {
+  static constexpr unsigned kTimerVector = 0x20;  // where kernels put the PIC's first interrupt
+
+  bool real_time = false;
+  plan::IdleWait idle = plan::IdleWait::Halt;
+  plan::Timer timer = plan::Timer::LocalApic;
+  std::string forwarded_by;  // partition whose processor takes its timer's interrupts; empty: none
+  unsigned timer_vector = kTimerVector;  // of forwarded ones
+  Position timer_where, forwarded_by_where;
+};
+
 // What only a partition of an ARMv7 machine has.
 struct Armv7Spec {
   static constexpr std::uint64_t kDefaultShadowMemory = 4 << 20;
@@ -137,6 +150,7 @@ struct Partition {
   unsigned console = 0;  // 1 to 4: the board's serial ports in order; 0: none
   std::optional<DiskSpec> disk;
   std::optional<NetworkSpec> network;
+  Ia32Spec ia32;
   Armv7Spec armv7;
   Position where, name_where, cpu_where, cmdline_where, interrupts_where, console_where;
   Position watchdog_where, watchdog_boot_where;
@@ -179,12 +193,21 @@ struct Schedule {
   Position where, cpu_where, frame_where;
 };
 
+// Memory that two partitions share, with a doorbell for each.
+struct Channel {
+  std::string name;
+  std::array<std::size_t, 2> ends{};  // indices in System::partitions
+  std::uint64_t size = 0;             // bytes
+  Position where, name_where, size_where, ends_where;
+};
+
 struct System {
   std::string file;  // as the user named it
   std::string name;  // `name` in the file, else the file's stem
   Machine machine;
   std::vector<Partition> partitions;
   std::vector<Link> links;
+  std::vector<Channel> channels;
   std::vector<Schedule> schedules;
 
   // The time table of processor `cpu`, or null.
@@ -203,6 +226,24 @@ struct System {
       }
     }
     return uarts;
+  }
+
+  // The partition of that name, or null.
+  [[nodiscard]] const Partition* find(std::string_view partition) const {
+    for (const Partition& candidate : partitions) {
+      if (candidate.name == partition) return &candidate;
+    }
+    return nullptr;
+  }
+
+  // The channels that partition `index` has an end of: their indices.
+  [[nodiscard]] std::vector<std::size_t> channels_of(std::size_t index) const {
+    std::vector<std::size_t> found;
+    for (std::size_t n = 0; n < channels.size(); ++n) {
+      const auto& ends = channels[n].ends;
+      if (ends[0] == index || ends[1] == index) found.push_back(n);
+    }
+    return found;
   }
 
   [[nodiscard]] Location at(Position position) const { return {file, position}; }

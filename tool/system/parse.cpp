@@ -41,14 +41,14 @@ unsigned default_cpus(const System& system) {
   return cpus;
 }
 
-// The index of the partition that is named, 0 after a complaint.
-std::size_t parse_owner(TomlReader& reader, const System& system) {
-  const std::string name = reader.string("partition", true).value_or("");
+// The index of the partition called `name`; 0 after a complaint.
+std::size_t find_partition(TomlReader& reader, Position where, const std::string& name,
+                           const System& system) {
   const auto owner = std::ranges::find(system.partitions, name, &Partition::name);
   if (owner != system.partitions.end()) {
     return static_cast<std::size_t>(owner - system.partitions.begin());
   }
-  reader.error(reader.where("partition"), fmt::format("there is no partition '{}'", name),
+  reader.error(where, fmt::format("there is no partition '{}'", name),
                "name one of the [[partition]] tables");
   return 0;
 }
@@ -57,7 +57,8 @@ LinkEnd parse_link_end(const toml::table& table, const Context& context, const S
   TomlReader reader(table, "an end of a [[link]]", context.file, context.diagnostics);
   LinkEnd end;
   end.where = reader.where();
-  end.partition = parse_owner(reader, system);
+  const std::string name = reader.string("partition", true).value_or("");
+  end.partition = find_partition(reader, reader.where("partition"), name, system);
   end.com = parse_uart(reader, "port", context, false);
   if (end.com == 0) {
     reader.error(end.where, "an end of a link needs a serial port", "add port = \"com3\"");
@@ -92,7 +93,8 @@ TimeWindow parse_time_window(const toml::table& table, const Context& context,
   TomlReader reader(table, "a window", context.file, context.diagnostics);
   TimeWindow window;
   window.where = reader.where();
-  window.partition = parse_owner(reader, system);
+  const std::string name = reader.string("partition", true).value_or("");
+  window.partition = find_partition(reader, reader.where("partition"), name, system);
   window.start_us = reader.microseconds("start", true).value_or(0);
   window.length_us = reader.microseconds("length", true).value_or(0);
   reader.finish();
@@ -126,9 +128,33 @@ Schedule parse_schedule(const toml::table& table, const Context& context, const 
   return schedule;
 }
 
-// Reads each table of the list under `key`, which need not be there.
-template <class Read>
-void parse_tables(TomlReader& reader, std::string_view key, Read&& read) {
+Channel parse_channel(const toml::table& table, const Context& context, const System& system) {
+  TomlReader reader(table, "[[channel]]", context.file, context.diagnostics);
+  Channel channel;
+  channel.where = reader.where();
+  channel.name = reader.string("name", true).value_or("");
+  channel.name_where = reader.where("name");
+  channel.size = reader.size("size", true).value_or(0);
+  channel.size_where = reader.where("size");
+  channel.ends_where = reader.where("ends");
+  const bool given = reader.node("ends", true) != nullptr;
+  const auto names = reader.strings("ends");
+  if (names.size() == channel.ends.size()) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      channel.ends[i] = find_partition(reader, names[i].second, names[i].first, system);
+    }
+  } else if (given) {
+    reader.error(channel.ends_where, "a channel has two ends",
+                 "name two partitions: ends = [\"a\", \"b\"]");
+  }
+  reader.finish();
+  return channel;
+}
+
+// The elements of the list of tables under `key`, each as `parse` reads it.
+template <class T, class Parse>
+void parse_tables(TomlReader& reader, std::string_view key, const Context& context,
+                  const System& system, std::vector<T>& to, Parse parse) {
   const toml::node* tables = reader.node(key);
   if (tables == nullptr) return;
   const toml::array* list = tables->as_array();
@@ -137,7 +163,9 @@ void parse_tables(TomlReader& reader, std::string_view key, Read&& read) {
                  fmt::format("start each {0} with a line [[{0}]]", key));
     return;
   }
-  for (const toml::node& element : *list) read(*element.as_table());
+  for (const toml::node& element : *list) {
+    to.push_back(parse(*element.as_table(), context, system));
+  }
 }
 
 void parse_root(const toml::table& root, Context& context, System& system) {
@@ -161,15 +189,12 @@ void parse_root(const toml::table& root, Context& context, System& system) {
     }
   }
   if (context.board->is_armv7()) {
-    reader.refuse({"link"}, context.board->name);
-    parse_tables(reader, "schedule", [&](const toml::table& table) {
-      system.schedules.push_back(parse_schedule(table, context, system));
-    });
+    reader.refuse({"link", "channel"}, context.board->name);
+    parse_tables(reader, "schedule", context, system, system.schedules, parse_schedule);
   } else {
     reader.refuse({"schedule"}, context.board->name);
-    parse_tables(reader, "link", [&](const toml::table& table) {
-      system.links.push_back(parse_link(table, context, system));
-    });
+    parse_tables(reader, "link", context, system, system.links, parse_link);
+    parse_tables(reader, "channel", context, system, system.channels, parse_channel);
   }
   reader.finish();
 }

@@ -155,10 +155,25 @@ std::optional<InitramfsSpec> parse_initramfs(TomlReader& partition, const Contex
       initramfs.files.emplace(std::string(inside.str()), context.resolve(*name));
     }
   }
+  constexpr const char* kPackages = "{ strace = [\"/usr/bin/strace\"] }";
+  if (const toml::table* packages = reader.table("packages", false, kPackages)) {
+    TomlReader names(*packages, "packages", context.file, context.diagnostics);
+    for (const auto& [name, files] : *packages) {
+      std::vector<std::string>& wanted = initramfs.packages[std::string(name.str())];
+      for (auto& [path, position] : names.strings(name.str())) {
+        if (path.starts_with('/')) {
+          wanted.push_back(path);
+        } else {
+          reader.error(position, fmt::format("'{}' is not the path of a file in a package", path),
+                       fmt::format("write it with a / before it, as in {}", kPackages));
+        }
+      }
+    }
+  }
   reader.finish();
   const bool assembled = initramfs.busybox || !initramfs.modules.empty() ||
                          !initramfs.script.empty() || !initramfs.files.empty() ||
-                         !initramfs.root.empty();
+                         !initramfs.packages.empty() || !initramfs.root.empty();
   if (initramfs.busybox == !initramfs.file.empty() || (assembled && !initramfs.busybox)) {
     reader.error(initramfs.where, "an initramfs is either a file or assembled around busybox",
                  "write { file = \"initrd.img\" } or { busybox = true, ... }");
@@ -319,6 +334,40 @@ void parse_interrupts(TomlReader& reader, Partition& partition) {
     partition.interrupts = kControllers[*chosen];
   } else if (partition.owns("pci")) {
     partition.interrupts = InterruptController::IoApic;
+  } else if (partition.ia32.timer == plan::Timer::Pit) {
+    partition.interrupts = InterruptController::Pic;
+  }
+}
+
+// The keys of a real-time partition of a PC.
+void parse_real_time(TomlReader& reader, Partition& partition) {
+  Ia32Spec& spec = partition.ia32;
+  spec.real_time = reader.choice("kind", {"general", "realtime"}).value_or(0) == 1;
+  if (!spec.real_time) {
+    for (const std::string_view key : {"idle", "timer", "forwarded_by", "timer_vector"}) {
+      if (reader.node(key) == nullptr) continue;
+      reader.error(reader.where(key), fmt::format("'{}' is for real-time partitions", key),
+                   "add kind = \"realtime\", or remove it");
+    }
+    return;
+  }
+  constexpr plan::IdleWait kWaits[] = {plan::IdleWait::Halt, plan::IdleWait::Poll};
+  spec.idle = kWaits[reader.choice("idle", {"halt", "poll"}).value_or(0)];
+  constexpr plan::Timer kTimers[] = {plan::Timer::LocalApic, plan::Timer::Pit, plan::Timer::Hpet};
+  spec.timer = kTimers[reader.choice("timer", {"lapic", "pit", "hpet"}).value_or(0)];
+  spec.timer_where = reader.where("timer");
+  spec.forwarded_by = reader.string("forwarded_by").value_or("");
+  spec.forwarded_by_where = reader.where("forwarded_by");
+  if (const auto vector = reader.number("timer_vector", 255)) {
+    spec.timer_vector = static_cast<unsigned>(*vector);
+    if (*vector < 32) {
+      reader.error(reader.where("timer_vector"), "vectors below 32 are the processor's own",
+                   "give a number from 32 to 255");
+    } else if (spec.forwarded_by.empty()) {
+      reader.error(reader.where("timer_vector"),
+                   "'timer_vector' is for interrupts that are forwarded",
+                   "add 'forwarded_by', or remove it");
+    }
   }
 }
 
@@ -371,12 +420,15 @@ Partition parse_partition(const toml::table& table, const Context& context) {
   parse_disk(reader, context, partition);
   parse_network(reader, context, partition);
   if (context.board->is_armv7()) {
-    reader.refuse({"ports", "irqs", "interrupts"}, context.board->name);
+    reader.refuse(
+        {"ports", "irqs", "interrupts", "kind", "idle", "timer", "forwarded_by", "timer_vector"},
+        context.board->name);
     parse_armv7(reader, context, partition);
   } else {
     reader.refuse({"device_tree", "shadow_memory", "user_access", "view", "slow_paths", "priority"},
                   context.board->name);
     parse_resources(reader, partition);
+    parse_real_time(reader, partition);
     parse_interrupts(reader, partition);
   }
   parse_policy(reader, *context.board, partition);

@@ -11,7 +11,7 @@
 namespace mezzo::hypercall {
 
 inline constexpr std::uint8_t kVector = 0x18;
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 enum class Call : std::uint32_t {
   Null = 0,           // -> 0
@@ -22,7 +22,12 @@ enum class Call : std::uint32_t {
   StopSelf = 5,      // does not return
   RestartSelf = 6,   // does not return
   Counter = 7,       // ebx: exit cause -> low half; edx: high half
-  KickWatchdog = 8,  // -> 0
+  // Of the channels that the partition has an end of, the one at index ebx, from 0. Since
+  // version 2.
+  Channel = 8,        // -> 0; ebx: machine address, ecx: bytes, edx: which of its ends, 0 or 1
+  Listen = 9,         // ecx: vector that the other end's ringing raises (32 to 255), 0: none -> 0
+  Ring = 10,          // -> 1: the other end is interrupted, 0: it does not listen
+  KickWatchdog = 11,  // -> 0. Since version 3
   Count
 };
 
@@ -31,6 +36,10 @@ inline constexpr std::uint32_t kConsoleWriteMax = 1024;
 // A process that its kernel allows this port (ioperm) kicks the watchdog by writing anything to it:
 // a Linux has no other way to. No chip of a PC is there, and nothing of it reaches the bus.
 inline constexpr std::uint16_t kWatchdogPort = 0xe8;
+// Processes, which can make no hypercall, ring by writing a byte to this port plus the channel's
+// number in the system file, if their kernel lets them (ioperm()). A kernel's own writes go past
+// the monitor.
+inline constexpr std::uint16_t kDoorbellPort = 0xe80;
 
 // Errors are returned in EAX as negative numbers.
 enum class Error : std::int32_t { UnknownCall = -1, BadArgument = -2, BadAddress = -3 };

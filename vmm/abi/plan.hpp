@@ -16,7 +16,7 @@
 namespace mezzo::plan {
 
 inline constexpr std::uint32_t kMagic = 0x4f5a454d;  // "MEZO", little-endian
-inline constexpr std::uint32_t kVersion = 4;
+inline constexpr std::uint32_t kVersion = 5;
 
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxPartitions = 8;
@@ -28,7 +28,8 @@ inline constexpr std::uint32_t kMaxSchedules = 4;
 inline constexpr std::uint32_t kMaxTimeWindows = 32;  // of one time table
 inline constexpr std::uint32_t kMaxLines = 256;       // interrupt numbers of a GIC that we handle
 inline constexpr std::uint32_t kMaxBusMasters = 8;
-inline constexpr std::uint32_t kMaxLinks = 4;       // of one partition
+inline constexpr std::uint32_t kMaxLinks = 4;  // of one partition
+inline constexpr std::uint32_t kMaxChannels = 4;
 inline constexpr std::uint32_t kNameSize = 32;      // with the terminating zero
 inline constexpr std::uint32_t kTscFieldSize = 10;  // see Partition::tsc_khz_field
 
@@ -148,6 +149,24 @@ enum FastPath : std::uint32_t {
   kFastTransfers = 256,   // frequent coprocessor writes in assembly, LDRT and STRT by a stub
 };
 
+// How a HLT waits (IA-32): halted, or ready to go on at once.
+enum class IdleWait : std::uint32_t { Halt = 0, Poll = 1 };
+
+// The physical timer that a real-time partition has beside those that all have (IA-32).
+enum class Timer : std::uint32_t { LocalApic = 0, Pit = 1, Hpet = 2 };
+
+// What only a partition of an IA-32 machine has.
+struct Ia32 {
+  // 1: its guest is a real-time kernel. Its processor has no heartbeat, and its handlers are
+  // entered directly although it can write its IDT.
+  std::uint32_t real_time;
+  IdleWait idle;
+  Timer timer;
+  // 1: the CPU `forwarder` takes the interrupts of its PIT and forwards them as events, which are
+  // injected by `timer_vector`. 0: they come to its own CPU.
+  std::uint32_t is_forwarded, forwarder, timer_vector;
+};
+
 // Where an ARMv7 board has what the monitor itself needs; a PC's monitor finds it by itself.
 struct Board {
   std::uint32_t ram_base, ram_size;
@@ -204,7 +223,21 @@ struct Partition {
   std::uint32_t link_ports[kMaxLinks];  // likewise of its links' UARTs
   std::uint32_t bus_master_count;
   std::uint32_t bus_masters[kMaxBusMasters];  // bus<<8 | device<<3 | function
+  Ia32 ia32;
   Armv7 armv7;
+};
+
+// Memory that two partitions share, and each one's doorbell for the other (IA-32). Zeroed when the
+// monitor starts; what is in it afterwards is the two guests' affair.
+struct ChannelEnd {
+  std::uint32_t partition;  // index
+  std::uint32_t line;       // its guest has the doorbell at this input of its I/O APIC, or kNoLine
+};
+inline constexpr std::uint32_t kNoLine = ~0u;
+struct Channel {
+  std::uint32_t base;  // page-aligned; both guests see it there
+  std::uint32_t size;  // a multiple of the page size, not 0
+  ChannelEnd ends[2];
 };
 
 struct Plan {
@@ -229,19 +262,23 @@ struct Plan {
   Silence silences[kMaxSilences];
   std::uint32_t schedule_count;  // ARMv7; at most one for a CPU
   Schedule schedules[kMaxSchedules];
+  std::uint32_t channel_count;  // IA-32
+  Channel channels[kMaxChannels];
 };
 
 static_assert(sizeof(Load) == 20);
+static_assert(sizeof(Ia32) == 24);
 static_assert(sizeof(Armv7) == (6 + kMaxLines / 32) * 4);
 static_assert(sizeof(Partition) ==
-              kNameSize + (21 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Armv7));
+              kNameSize + (21 + kMaxLinks + kMaxBusMasters) * 4 + sizeof(Ia32) + sizeof(Armv7));
 static_assert(sizeof(Board) == 20);
 static_assert(sizeof(Schedule) == 20 + kMaxTimeWindows * 12);
-static_assert(sizeof(Plan) == 14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
-                                  kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +
-                                  kMaxWindows * sizeof(Window) + 4 +
-                                  kMaxSilences * sizeof(Silence) + 4 +
-                                  kMaxSchedules * sizeof(Schedule));
+static_assert(sizeof(Channel) == 24);
+static_assert(sizeof(Plan) ==
+              14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
+                  kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +
+                  kMaxWindows * sizeof(Window) + 4 + kMaxSilences * sizeof(Silence) + 4 +
+                  kMaxSchedules * sizeof(Schedule) + 4 + kMaxChannels * sizeof(Channel));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
 // CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, four bytes at a

@@ -14,7 +14,7 @@
 namespace mezzo::status {
 
 inline constexpr std::uint32_t kMagic = 0x5453454d;  // "MEST", little-endian
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kVersion = 4;
 
 enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarting };
 
@@ -75,6 +75,7 @@ enum class ExitCause : std::uint32_t {
   DoubleFault,
   Hypercall,
   MonitorFault,  // a fault of the monitor's own on guest memory, survived
+  Event,         // another processor's, or an interrupt taken for another partition
   Count
 };
 
@@ -162,6 +163,9 @@ struct PartitionStatus {
   std::uint64_t exits[kExitCauses];
   Share share;
   Watchdog watchdog;
+  // Ticks of its timer that another processor has forwarded as events (plan::Ia32::forwarder), and
+  // those of them that came before the one before had been taken.
+  std::uint32_t forwarded, merged;
 };
 
 struct TraceEntry {
@@ -211,7 +215,7 @@ struct Region {
   std::uint32_t cpu_count;  // processors found
   std::uint32_t tsc_khz;
   std::uint32_t partition_count;
-  std::uint32_t heartbeats;  // taken by the boot processor
+  std::uint32_t heartbeats;  // taken by the processor that keeps time
   plan::Architecture architecture;
   std::uint64_t boot_tsc;
   std::uint64_t now_tsc;  // at the last heartbeat

@@ -21,17 +21,46 @@ void mask_pic() {
 // Mode 0 with no count: the output stays low and the counter raises no interrupt.
 void stop_pit() { out<std::uint8_t>(kPitMode, 0x30); }
 
-void mask_io_apic(std::uint32_t base) {
-  auto* select = reinterpret_cast<volatile std::uint32_t*>(base);       // NOLINT
-  auto* window = reinterpret_cast<volatile std::uint32_t*>(base + 16);  // NOLINT
-  constexpr std::uint32_t kVersion = 1, kTable = 0x10, kMasked = 1u << 16;
-  *select = kVersion;
-  const std::uint32_t last = *window >> 16 & 0xff;
-  for (std::uint32_t pin = 0; pin <= last; ++pin) {
-    *select = kTable + 2 * pin;
-    *window = kMasked;
+// Source: Intel 82093AA, 3.0.
+class IoApic {
+ public:
+  static constexpr std::uint32_t kMasked = 1u << 16;
+
+  explicit IoApic(std::uint32_t base)
+      : select_(reinterpret_cast<volatile std::uint32_t*>(base)),         // NOLINT
+        window_(reinterpret_cast<volatile std::uint32_t*>(base + 16)) {}  // NOLINT
+
+  void mask() const {
+    constexpr std::uint32_t kVersion = 1;
+    *select_ = kVersion;
+    const std::uint32_t last = *window_ >> 16 & 0xff;
+    for (std::uint32_t pin = 0; pin <= last; ++pin) write(kTable + 2 * pin, kMasked);
   }
-}
+  // The low half of a pin's entry. The index register is left as it was.
+  [[nodiscard]] std::uint32_t entry(std::uint32_t pin) const {
+    const std::uint32_t before = *select_;
+    *select_ = kTable + 2 * pin;
+    const std::uint32_t low = *window_;
+    *select_ = before;
+    return low;
+  }
+  // Edges of `pin`, high when active, go to one processor.
+  void route(std::uint32_t pin, std::uint8_t to, std::uint8_t vector) const {
+    write(kTable + 2 * pin + 1, std::uint32_t{to} << 24);
+    write(kTable + 2 * pin, vector);
+  }
+
+ private:
+  static constexpr std::uint32_t kTable = 0x10;
+
+  void write(std::uint32_t index, std::uint32_t value) const {
+    *select_ = index;
+    *window_ = value;
+  }
+
+  volatile std::uint32_t* select_;
+  volatile std::uint32_t* window_;
+};
 
 void disable_bus_master(std::uint32_t function) {
   constexpr std::uint32_t kEnable = 1u << 31, kCommand = 4, kBusMaster = 1u << 2;
@@ -75,14 +104,28 @@ void wait_pit(std::uint16_t counts) {
 void mask_all(std::uint32_t io_apic) {
   mask_pic();
   stop_pit();
-  mask_io_apic(io_apic);
+  IoApic(io_apic).mask();
+}
+
+void route_pit(std::uint32_t io_apic, std::uint8_t to, std::uint8_t vector) {
+  constexpr std::uint32_t kPitPin = 2;  // where boards lead ISA interrupt 0
+  IoApic(io_apic).route(kPitPin, to, vector);
+}
+
+std::uint8_t vector_of(std::uint32_t io_apic, std::uint32_t line) {
+  constexpr std::uint8_t kFirst = 32;
+  constexpr std::uint32_t kDelivery = 6u << 8;  // 0: fixed, or to one of several
+  const std::uint32_t entry = IoApic(io_apic).entry(line);
+  const auto vector = static_cast<std::uint8_t>(entry);
+  const bool raises = (entry & (IoApic::kMasked | kDelivery)) == 0 && vector >= kFirst;
+  return raises ? vector : std::uint8_t{0};
 }
 
 void quiesce(const plan::Partition& partition, std::uint32_t io_apic) {
   for (std::uint32_t n = 0; n < partition.bus_master_count; ++n) {
     disable_bus_master(partition.bus_masters[n]);
   }
-  if (partition.interrupts == plan::InterruptController::IoApic) mask_io_apic(io_apic);
+  if (partition.interrupts == plan::InterruptController::IoApic) IoApic(io_apic).mask();
   if (partition.interrupts == plan::InterruptController::Pic) {
     mask_pic();
     stop_pit();

@@ -29,6 +29,14 @@ void wait_pit(std::uint16_t counts);
 // may get an interrupt of a chip that is not its own. Called once, before a guest runs.
 void mask_all(std::uint32_t io_apic);
 
+// Leads the PIT's interrupts to the processor with APIC id `to`, as `vector`, by the I/O APIC.
+void route_pit(std::uint32_t io_apic, std::uint8_t to, std::uint8_t vector);
+// The vector that input `line` of the IO-APIC raises, or 0 if it is masked, raises none (NMI, SMI,
+// INIT), or one that is the processor's. `io_apic`: its linear address. Called on the processor of
+// its owner, who may be between its own two accesses, an index and the data: it finds the index as
+// it was.
+[[nodiscard]] std::uint8_t vector_of(std::uint32_t io_apic, std::uint32_t line);
+
 // Switches off bus mastering of each listed PCI function, masks every interrupt that reaches the
 // partition's CPU through the chips it owns, and silences its UARTs. Called on the partition's CPU,
 // with the guest not running. `io_apic`: linear address of the IO-APIC.

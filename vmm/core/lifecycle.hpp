@@ -25,6 +25,8 @@ concept Platform = requires(P platform, std::uint32_t address) {
   platform.sleep();
   // Whether a heartbeat has come since the last call.
   { platform.take_heartbeat() } -> std::same_as<bool>;
+  // Whether this is the one processor that tells the tool that the monitor is alive.
+  { platform.keeps_time() } -> std::same_as<bool>;
   { platform.now() } -> std::same_as<std::uint64_t>;
   // The guest has ended: neither its devices nor its interrupts act any more.
   platform.quiesce();
@@ -253,7 +255,7 @@ class Lifecycle {
   [[nodiscard]] std::optional<status::Command> take_command() {
     if (platform_.take_heartbeat()) {
       const std::uint64_t time = platform_.now();
-      if (cpu_ == 0) {
+      if (platform_.keeps_time()) {
         region_.heartbeats = region_.heartbeats + 1;
         region_.now_tsc = time;
       }
@@ -265,7 +267,7 @@ class Lifecycle {
       return std::nullopt;
     }
     if (control.partition >= plan_.partition_count) {
-      if (cpu_ == 0) answer(request, status::CommandResult::NoSuchPartition);
+      if (platform_.keeps_time()) answer(request, status::CommandResult::NoSuchPartition);
       return std::nullopt;
     }
     if (control.partition != index_) return std::nullopt;

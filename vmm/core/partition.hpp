@@ -19,6 +19,7 @@ class Partition {
                       status::PartitionStatus& status)
       : plan_(plan), row_(row), status_(status) {}
 
+  [[nodiscard]] const plan::Plan& plan() const { return plan_; }
   [[nodiscard]] const plan::Partition& row() const { return row_; }
   [[nodiscard]] std::uint32_t index() const {
     return static_cast<std::uint32_t>(&row_ - plan_.partitions);

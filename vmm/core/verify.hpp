@@ -46,6 +46,8 @@ enum class PlanError : std::uint32_t {
   WindowNotOwn,           // index: window
   BadSchedule,            // index: schedule; windows, frame, or a CPU that has another one
   ScheduleOfOthers,       // index: schedule; not exactly the partitions of its CPU
+  BadTimer,               // index: partition
+  BadChannel,             // index: channel; not memory of its own, or not between two partitions
 };
 
 [[nodiscard]] constexpr const char* describe(PlanError error) {
@@ -106,6 +108,10 @@ enum class PlanError : std::uint32_t {
       return "windows that overlap, or are out of bounds: schedule";
     case PlanError::ScheduleOfOthers:
       return "not a window for each partition of its CPU and for no other: schedule";
+    case PlanError::BadTimer:
+      return "a timer that is not its own, or cannot be forwarded: partition";
+    case PlanError::BadChannel:
+      return "not memory of its own between two partitions: channel";
   }
   return "unknown error";
 }
@@ -144,7 +150,9 @@ struct PlanCheck {
   if (plan.partition_count == 0 || plan.partition_count > plan::kMaxPartitions ||
       plan.piece_count > plan::kMaxPieces || plan.load_count > plan::kMaxLoads ||
       plan.window_count > plan::kMaxWindows || plan.silence_count > plan::kMaxSilences ||
-      plan.schedule_count > plan::kMaxSchedules) {
+      plan.schedule_count > plan::kMaxSchedules ||
+
+      plan.channel_count > plan::kMaxChannels) {
     return {PlanError::BadCounts};
   }
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
@@ -175,6 +183,43 @@ struct PlanCheck {
   return false;
 }
 
+// Whether [base, base + size) meets memory of the monitor's, of a partition's, or of one of the
+// first `channels` channels.
+[[nodiscard]] inline bool is_taken(const plan::Plan& plan, std::uint32_t base, std::uint32_t size,
+                                   std::uint32_t pieces, std::uint32_t channels) {
+  bool taken = overlap(base, size, plan.monitor_base, plan.monitor_size) ||
+               overlap(base, size, plan.store_base, plan.store_size);
+  for (std::uint32_t n = 0; n < pieces; ++n) {
+    taken |= overlap(base, size, plan.pieces[n].base, plan.pieces[n].size);
+  }
+  for (std::uint32_t n = 0; n < channels; ++n) {
+    taken |= overlap(base, size, plan.channels[n].base, plan.channels[n].size);
+  }
+  return taken;
+}
+
+// Channels: memory of their own, two partitions, doorbells at lines of an I/O APIC that its end
+// has.
+[[nodiscard]] inline PlanCheck verify_channels(const plan::Plan& plan,
+                                               std::span<const MemoryRange> ram) {
+  constexpr std::uint32_t kMaxInputs = 120;  // whose registers an 8-bit index reaches
+  for (std::uint32_t n = 0; n < plan.channel_count; ++n) {
+    const plan::Channel& row = plan.channels[n];
+    const bool good_memory = row.base % plan::kPageSize == 0 && row.size % plan::kPageSize == 0 &&
+                             row.size != 0 && is_ram(ram, row.base, row.size) &&
+                             !is_taken(plan, row.base, row.size, plan.piece_count, n);
+    bool good_ends = row.ends[0].partition != row.ends[1].partition;
+    for (const plan::ChannelEnd& end : row.ends) {
+      if (end.partition >= plan.partition_count) return {PlanError::BadChannel, n};
+      const plan::Partition& owner = plan.partitions[end.partition];
+      good_ends &= end.line == plan::kNoLine ||
+                   (end.line < kMaxInputs && owner.interrupts == plan::InterruptController::IoApic);
+    }
+    if (!good_memory || !good_ends) return {PlanError::BadChannel, n};
+  }
+  return {};
+}
+
 // Memory: everything the plan names is RAM, aligned, and nobody's twice.
 [[nodiscard]] inline PlanCheck verify_memory(const plan::Plan& plan,
                                              std::span<const MemoryRange> ram) {
@@ -195,14 +240,9 @@ struct PlanCheck {
       return {PlanError::PieceMoved, n};
     }
     if (!is_ram(ram, piece.base, piece.size)) return {PlanError::PieceNotRam, n};
-    bool taken = overlap(piece.base, piece.size, plan.monitor_base, plan.monitor_size) ||
-                 overlap(piece.base, piece.size, plan.store_base, plan.store_size);
-    for (std::uint32_t m = 0; m < n; ++m) {
-      taken |= overlap(piece.base, piece.size, plan.pieces[m].base, plan.pieces[m].size);
-    }
-    if (taken) return {PlanError::PiecesOverlap, n};
+    if (is_taken(plan, piece.base, piece.size, n, 0)) return {PlanError::PiecesOverlap, n};
   }
-  return {};
+  return verify_channels(plan, ram);
 }
 
 // Whether [address, address + bytes) lies in one piece of the partition.
@@ -291,6 +331,28 @@ struct PlanCheck {
   return {};
 }
 
+// What a partition of an IA-32 machine has beside: known kinds, a timer of its own, and a forwarder
+// that is another CPU.
+[[nodiscard]] inline bool is_ia32_good(const plan::Plan& plan, std::uint32_t index,
+                                       std::uint32_t cpu_count) {
+  constexpr std::uint32_t kFirstVector = 32, kVectors = 256;
+  const plan::Partition& row = plan.partitions[index];
+  const plan::Ia32& own = row.ia32;
+  if (own.real_time > 1 || own.idle > plan::IdleWait::Poll || own.timer > plan::Timer::Hpet) {
+    return false;
+  }
+  for (std::uint32_t n = 0; n < index; ++n) {
+    if (own.timer != plan::Timer::LocalApic && plan.partitions[n].ia32.timer == own.timer) {
+      return false;
+    }
+  }
+  if (own.timer == plan::Timer::Pit && row.interrupts != plan::InterruptController::Pic)
+    return false;
+  if (own.is_forwarded == 0) return true;
+  return own.timer == plan::Timer::Pit && own.forwarder < cpu_count && own.forwarder != row.cpu &&
+         own.timer_vector >= kFirstVector && own.timer_vector < kVectors;
+}
+
 // Partitions: CPUs that exist and are given once, or on ARMv7 by a time table, or once for each
 // priority, and nothing that the monitor writes, or the guest starts at, outside.
 [[nodiscard]] inline PlanCheck verify_partitions(const plan::Plan& plan, std::uint32_t cpu_count) {
@@ -305,6 +367,9 @@ struct PlanCheck {
       if (!can_share || (!by_table && other.armv7.priority == row.armv7.priority)) {
         return {PlanError::CpuTwice, n};
       }
+    }
+    if (plan.architecture == plan::Architecture::Ia32 && !is_ia32_good(plan, n, cpu_count)) {
+      return {PlanError::BadTimer, n};
     }
     if (!owns_guest(plan, row, row.entry)) return {PlanError::EntryOutsidePartition, n};
     if (row.watchdog_us > plan::kMaxWatchdogUs || row.watchdog_boot_us > plan::kMaxWatchdogUs ||

@@ -1,11 +1,12 @@
-// Source: Intel SDM 3A, 10 (local APIC); 3.4.5 (descriptors).
+// Source: Intel SDM 3A, 3.4.5 (descriptors), 4.3 (paging).
 #include "rtos/ia32/port.hpp"
 
 #include "abi/hypercall.hpp"
 #include "common/text.hpp"
+#include "rtos/ia32/timer.hpp"
 
 extern "C" {
-extern const char timer_entry[], spurious_entry[], unexpected_entry[];
+extern const char timer_entry[], doorbell_entry[], spurious_entry[], unexpected_entry[];
 void reload_segments();
 void on_unexpected(const std::uint32_t* stack);
 }
@@ -13,8 +14,7 @@ void on_unexpected(const std::uint32_t* stack);
 namespace rtos::ia32 {
 namespace {
 
-constexpr std::uint32_t kLocalApic = 0xfee00000;
-constexpr std::uint32_t kTimerVector = 0x40, kSpuriousVector = 0xff;
+constexpr std::uint8_t kDoorbellVector = 0x30;
 std::uint16_t uart_port;
 
 struct [[gnu::packed]] TableRegister {
@@ -26,25 +26,6 @@ alignas(8) std::uint64_t gdt[] = {0, kFlatCode, kFlatData};
 alignas(8) std::uint64_t idt[256];
 alignas(4096) std::uint32_t directory[1024];
 
-std::uint8_t in8(std::uint16_t port) {
-  std::uint8_t value;
-  asm volatile("inb %1, %0" : "=a"(value) : "d"(port));
-  return value;
-}
-void out8(std::uint16_t port, std::uint8_t value) {
-  asm volatile("outb %0, %1" : : "a"(value), "d"(port));
-}
-volatile std::uint32_t& apic(std::uint32_t offset) {
-  return *reinterpret_cast<volatile std::uint32_t*>(kLocalApic + offset);
-}
-
-// abi/hypercall.hpp.
-bool is_under_monitor() {
-  std::uint32_t cs;
-  asm volatile("movl %%cs, %0" : "=r"(cs));
-  return (cs & 3) != 0;
-}
-
 void set_gate(std::uint32_t vector, const char* entry) {
   const auto at = reinterpret_cast<std::uint32_t>(entry);
   idt[vector] = std::uint64_t{(at & 0xffff0000) | 0x8e00} << 32 | 0x08u << 16 | (at & 0xffff);
@@ -55,14 +36,18 @@ void set_up_tables() {
   asm volatile("lgdt %0" : : "m"(segments));
   reload_segments();
   for (std::uint32_t vector = 0; vector < 256; ++vector) set_gate(vector, unexpected_entry);
-  set_gate(kTimerVector, timer_entry);
-  set_gate(kSpuriousVector, spurious_entry);
+  for (const Timer& timer : timers()) set_gate(timer.vector, timer_entry);
+  set_gate(kDoorbellVector, doorbell_entry);
+  for (const std::uint32_t vector : {kSpuriousVector, kPicSpuriousVector}) {
+    set_gate(vector, spurious_entry);
+  }
   const TableRegister gates{sizeof idt - 1, reinterpret_cast<std::uint32_t>(idt)};
   asm volatile("lidt %0" : : "m"(gates));
 }
 
+constexpr std::uint32_t kPresent = 1, kWritable = 2, kNoCache = 0x10, kLarge = 0x80;
+
 void set_up_paging() {
-  constexpr std::uint32_t kPresent = 1, kWritable = 2, kNoCache = 0x10, kLarge = 0x80;
   constexpr std::uint32_t kPse = 0x10, kControl0 = 0x80010031;  // PG WP NE ET PE
   for (std::uint32_t n = 0; n < 256; ++n) directory[n] = n << 22 | kLarge | kWritable | kPresent;
   directory[kLocalApic >> 22] =
@@ -70,6 +55,24 @@ void set_up_paging() {
   asm volatile("movl %0, %%cr4" : : "r"(kPse));
   asm volatile("movl %0, %%cr3" : : "r"(directory) : "memory");
   asm volatile("movl %0, %%cr0" : : "r"(kControl0) : "memory");
+}
+
+bool is_under_monitor() {
+  std::uint32_t cs;
+  asm volatile("movl %%cs, %0" : "=r"(cs));
+  return (cs & 3) != 0;
+}
+
+struct Answer {
+  std::uint32_t eax, ebx, ecx, edx;
+};
+Answer call_monitor(mezzo::hypercall::Call number, std::uint32_t ebx = 0, std::uint32_t ecx = 0) {
+  Answer answer{static_cast<std::uint32_t>(number), ebx, ecx, 0};
+  asm volatile("int %4"
+               : "+a"(answer.eax), "+b"(answer.ebx), "+c"(answer.ecx), "=d"(answer.edx)
+               : "i"(mezzo::hypercall::kVector)
+               : "memory");
+  return answer;
 }
 
 }  // namespace
@@ -88,21 +91,22 @@ void set_up(std::uint16_t uart) {
 }
 
 void kick_watchdog() {
-  if (!is_under_monitor()) return;
-  auto call = static_cast<std::uint32_t>(mezzo::hypercall::Call::KickWatchdog);
-  asm volatile("int %1" : "+a"(call) : "N"(mezzo::hypercall::kVector) : "memory");
+  if (is_under_monitor()) call_monitor(mezzo::hypercall::Call::KickWatchdog);
 }
 
-void start_timer(std::uint32_t period) {
-  constexpr std::uint32_t kPeriodic = 1u << 17, kEnabled = 1u << 8, kDivideBy1 = 0xb;
-  apic(0xf0) = kEnabled | kSpuriousVector;
-  apic(0x80) = 0;  // every priority
-  apic(0x3e0) = kDivideBy1;
-  apic(0x320) = kPeriodic | kTimerVector;
-  apic(0x380) = period;
+ChannelMemory find_channel() {
+  using mezzo::hypercall::Call;
+  if (!is_under_monitor()) return {};
+  const Answer found = call_monitor(Call::Channel);
+  if (found.eax != 0) return {};
+  // One to one, where it is not yet.
+  for (std::uint32_t n = found.ebx >> 22; n <= (found.ebx + found.ecx - 1) >> 22; ++n) {
+    directory[n] = n << 22 | kLarge | kWritable | kPresent;
+  }
+  call_monitor(Call::Listen, 0, kDoorbellVector);
+  return {reinterpret_cast<void*>(found.ebx), found.ecx, found.edx};
 }
-std::uint32_t timer_age(std::uint32_t period) { return period - apic(0x390); }
-void end_of_interrupt() { apic(0xb0) = 0; }
+void ring_doorbell() { call_monitor(mezzo::hypercall::Call::Ring); }
 
 }  // namespace rtos::ia32
 

@@ -1,5 +1,5 @@
-// What the real-time kernel needs of a PC: a change of stacks, interrupts on and off, the local
-// APIC's timer, a UART. No paging, no process; one processor.
+// What the real-time kernel needs of a PC: a change of stacks, interrupts on and off, a UART; its
+// timers are in timer.hpp. No paging, no process; one processor.
 #pragma once
 
 #include <cstddef>
@@ -39,25 +39,41 @@ struct Port {
     return top;
   }
   static void switch_to(void*& from, void* to) { switch_stacks(&from, to); }
-  static void idle() { asm volatile("sti; hlt; cli" : : : "memory"); }
+  // Halts the processor, or keeps it busy: then it does not return, as handlers do everything.
+  static inline bool idle_is_busy = false;
+  static void idle() {
+    if (idle_is_busy) asm volatile("sti; 1: jmp 1b" : : : "memory");
+    asm volatile("sti; hlt; cli" : : : "memory");
+  }
 };
 static_assert(rtos::Port<Port>);
 
-inline std::uint64_t time_stamp() {
-  std::uint32_t low, high;
-  asm volatile("rdtsc" : "=a"(low), "=d"(high));
-  return std::uint64_t{high} << 32 | low;
+inline constexpr std::uint32_t kLocalApic = 0xfee00000;
+
+inline std::uint8_t in8(std::uint16_t port) {
+  std::uint8_t value;
+  asm volatile("inb %1, %0" : "=a"(value) : "d"(port));
+  return value;
+}
+inline void out8(std::uint16_t port, std::uint8_t value) {
+  asm volatile("outb %0, %1" : : "a"(value), "d"(port));
 }
 
-// Descriptor tables, the memory's one to one mapping, the PICs off (a bare PC's firmware leaves the
-// timer's on), the UART at `uart`.
+// Descriptor tables with a gate for each timer, the memory's one to one mapping, the PICs off (a
+// bare PC's firmware leaves the timer's on), the UART at `uart`.
 void set_up(std::uint16_t uart);
-// An interrupt, which calls on_timer(), each `period` counts of the local APIC's timer.
-void start_timer(std::uint32_t period);
-// Counts since the last one.
-[[nodiscard]] std::uint32_t timer_age(std::uint32_t period);
-void end_of_interrupt();
 // Tells the monitor, if this is no bare machine, that its partition is alive.
 void kick_watchdog();
+
+// The first channel that the partition has an end of.
+struct ChannelMemory {
+  void* memory = nullptr;  // none: there is no channel, or no monitor
+  std::uint32_t bytes = 0;
+  std::uint32_t end = 0;  // which is ours
+};
+// Maps it; from now on on_doorbell() is called when the other end rings.
+[[nodiscard]] ChannelMemory find_channel();
+// Interrupts the other end, if it listens.
+void ring_doorbell();
 
 }  // namespace rtos::ia32

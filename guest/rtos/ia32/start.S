@@ -31,17 +31,26 @@ reload_segments:
     movl %eax, %ss
     ret
 
-/* The timer's interrupt: on_timer() may go to another task, and comes back when this one goes on. */
-    .globl timer_entry
+/* An interrupt, with the time at which it came: its handler may go to another task, and comes back when this one goes
+   on. */
+.macro interrupt_entry name, handler
+    .globl \name
     .align 16
-timer_entry:
+\name:
     pushal
+    rdtsc
     cld
-    call on_timer
+    pushl %edx
+    pushl %eax
+    call \handler
+    addl $8, %esp
     popal
     iretl
+.endm
+    interrupt_entry timer_entry, on_timer
+    interrupt_entry doorbell_entry, on_doorbell
 
-/* Spurious interrupts of the local APIC want no end. */
+/* Spurious interrupts want no end. */
     .globl spurious_entry
     .align 16
 spurious_entry:

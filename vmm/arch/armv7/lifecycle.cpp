@@ -135,6 +135,7 @@ class Board {
     }
     return cpu_.interrupts.take_heartbeat();
   }
+  [[nodiscard]] bool keeps_time() const { return cpu_.index == 0; }
   [[nodiscard]] static std::uint64_t now() { return armv7::now(); }
 
   void quiesce() const {

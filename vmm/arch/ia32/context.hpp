@@ -14,18 +14,19 @@
 #include "arch/ia32/descriptor.hpp"
 #include "arch/ia32/registers.hpp"
 #include "arch/ia32/vcpu.hpp"
+#include "core/channel.hpp"
 #include "core/verdict.hpp"
 
 namespace mezzo::ia32 {
 
-// How a new page-table root was taken.
-enum class RootResult : std::uint8_t { Installed, OutsidePartition };
+// How a new page-table root was taken. ReservedBits: the processor would have refused it.
+enum class RootResult : std::uint8_t { Installed, OutsidePartition, ReservedBits };
 
 // What emulation needs of the processor and of the partition's memory. Every access to guest memory
 // may fail, and then has no effect that the monitor depends on.
 template <class M>
 concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to, const void* from,
-                           std::uint16_t selector, std::uint8_t vector) {
+                           std::uint16_t selector, std::uint8_t vector, Interrupt target) {
   // Guest-linear memory, below the monitor's window only.
   { m.read(n, to, n) } -> std::same_as<bool>;
   { m.write(n, from, n) } -> std::same_as<bool>;
@@ -34,7 +35,7 @@ concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to,
   { m.write_cr2(n) };
   { m.write_cr0(n) };
   { m.write_cr4(n) } -> std::same_as<bool>;
-  { m.install_root(n) } -> std::same_as<RootResult>;
+  { m.install_root(n, RootKind::Directory) } -> std::same_as<RootResult>;
   { m.install_identity() };
   { m.invalidate(n) };
   { m.read_debug(n) } -> std::same_as<std::uint32_t>;
@@ -61,6 +62,8 @@ concept Machine = requires(M m, std::uint32_t n, std::uint64_t& value, void* to,
   // Ports, for processes that their kernel allows some.
   { m.in(selector, n) } -> std::same_as<std::uint32_t>;
   { m.out(selector, n, n) };
+  // Raises a vector on a processor: another partition's doorbell.
+  { m.interrupt(target) };
 };
 
 template <Machine M>

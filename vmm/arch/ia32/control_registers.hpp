@@ -7,22 +7,44 @@
 namespace mezzo::ia32 {
 
 // `detail` of StopReason::Unsupported.
-enum class Unsupported : std::uint32_t { Pae = 1, LongMode = 2, LargeGdt = 3 };
+enum class Unsupported : std::uint32_t { LongMode = 2, LargeGdt = 3 };
 
 [[nodiscard]] constexpr Verdict unsupported(Unsupported what) {
   return Verdict::stop(status::StopReason::Unsupported, static_cast<std::uint32_t>(what));
 }
 
+// Loads `root` on the machine; what else than the next instruction it comes to, `cause` having
+// wanted it.
+template <Machine M>
+[[nodiscard]] std::optional<Verdict> install_root(Context<M>& c, std::uint32_t root, RootKind kind,
+                                                  status::ExitCause cause) {
+  switch (c.machine.install_root(root, kind)) {
+    case RootResult::Installed:
+      return std::nullopt;
+    case RootResult::ReservedBits:
+      return general_protection();
+    case RootResult::OutsidePartition:
+      break;
+  }
+  return Verdict::stop(status::StopReason::Forbidden, static_cast<std::uint32_t>(cause),
+                       c.frame.eip, root);
+}
+
 template <Machine M>
 [[nodiscard]] Verdict load_root(Context<M>& c, std::uint32_t value) {
-  if (c.vcpu.paging() && c.machine.install_root(value) != RootResult::Installed) {
-    return Verdict::stop(status::StopReason::Forbidden,
-                         static_cast<std::uint32_t>(status::ExitCause::WriteCr3), c.frame.eip,
-                         value);
+  if (c.vcpu.paging()) {
+    const auto refused = install_root(c, value, c.vcpu.root_kind(), status::ExitCause::WriteCr3);
+    if (refused) return *refused;
   }
   c.vcpu.cr3 = value;
   return Verdict::skip();
 }
+
+// Changes of these bits make the processor read the table of pointers again (SDM volume 3, 4.4.1).
+inline constexpr std::uint32_t kCr0ReadsPointers =
+    cr0::kPaging | cr0::kCacheDisable | cr0::kNotWriteThrough;
+inline constexpr std::uint32_t kCr4ReadsPointers =
+    cr4::kPae | cr4::kGlobalPages | cr4::kLargePages | cr4::kSupervisorExecution;
 
 template <Machine M>
 [[nodiscard]] Verdict load_cr0(Context<M>& c, std::uint32_t value) {
@@ -35,10 +57,11 @@ template <Machine M>
     // Real mode: a kernel on its way to a reset. There is nothing to run it in.
     return Verdict::stop(status::StopReason::Reset, 0, c.frame.eip);
   }
-  if (paging && !v.paging() && c.machine.install_root(v.cr3) != RootResult::Installed) {
-    return Verdict::stop(status::StopReason::Forbidden,
-                         static_cast<std::uint32_t>(status::ExitCause::WriteCr0), c.frame.eip,
-                         v.cr3);
+  const RootKind kind = v.root_kind();
+  const std::uint32_t loads = kind == RootKind::Pointers ? kCr0ReadsPointers : cr0::kPaging;
+  if (paging && ((value ^ v.cr0) & loads) != 0) {
+    const auto refused = install_root(c, v.cr3, kind, status::ExitCause::WriteCr0);
+    if (refused) return *refused;
   }
   if (!paging && v.paging()) c.machine.install_identity();
   v.cr0 = value | cr0::kExtensionType;
@@ -48,10 +71,19 @@ template <Machine M>
 
 template <Machine M>
 [[nodiscard]] Verdict load_cr4(Context<M>& c, std::uint32_t value) {
-  if ((value & cr4::kPae) != 0) return unsupported(Unsupported::Pae);
+  Vcpu& v = c.vcpu;
   // Bits the machine lacks fault there; bits that are not the guest's are kept for it to read back.
   if (!c.machine.write_cr4(value & cr4::kGuestOwned)) return general_protection();
-  c.vcpu.cr4 = value;
+  const RootKind kind = root_kind(value);
+  const std::uint32_t loads = kind == RootKind::Pointers ? kCr4ReadsPointers : cr4::kPae;
+  if (v.paging() && ((value ^ v.cr4) & loads) != 0) {
+    const auto refused = install_root(c, v.cr3, kind, status::ExitCause::WriteCr4);
+    if (refused) {
+      (void)c.machine.write_cr4(v.cr4 & cr4::kGuestOwned);
+      return *refused;
+    }
+  }
+  v.cr4 = value;
   return Verdict::skip();
 }
 

@@ -51,7 +51,7 @@ void load_tables(Cpu& cpu) {
   load_task_register(layout::kMonitorTss);
   ia32::load_ldt(0);
   for (unsigned n = 0; n < 256; ++n) {
-    cpu.monitor_idt[n] = stub_gate(n, 0);
+    cpu.monitor_idt[n] = n < MEZZO_FIRST_DEVICE_VECTOR ? stub_gate(n, 0) : wake_gate(n);
     cpu.guest_idt[n] = stub_gate(n, 0);
   }
   cpu.fast.guest_idt = {sizeof cpu.guest_idt - 1, address_of(cpu.guest_idt)};

@@ -151,7 +151,7 @@ template <Machine M>
   next.link = v.task_register;
   if (!c.machine.write(place->base, &next.link, sizeof next.link)) return false;
   if (v.paging()) {
-    if (c.machine.install_root(next.cr3) != RootResult::Installed) return false;
+    if (c.machine.install_root(next.cr3, v.root_kind()) != RootResult::Installed) return false;
     v.cr3 = next.cr3;
   }
   mark_busy(c, selector);

@@ -10,8 +10,13 @@
 //
 // IDT. The guest's gates are mirrored into the monitor's table when the guest loads its IDT from a
 // read-only mapping, which is how Linux says that it will not write it any more; before that every
-// vector is delivered by the monitor from the guest's live table.
+// vector is delivered by the monitor from the guest's live table. Real-time kernels never say so:
+// with them a device's gate is mirrored when it has been used once, and looked at again at each
+// exit of the long way. A guest that changes a gate it has used, and then does not exit, is entered
+// by the old one.
 #pragma once
+
+#include <bit>
 
 #include "abi/hypercall.hpp"
 #include "arch/ia32/control_registers.hpp"
@@ -128,8 +133,43 @@ template <Machine M>
   if (!table) return unreadable_operand(c, i);
   c.vcpu.idt = *table;
   c.vcpu.idt_settled = table->limit >= 8 && c.vcpu.paging() && is_idt_read_only(c);
+  c.vcpu.used_gates = {};
   mirror_idt(c);
   return Verdict::skip();
+}
+
+// Points `vector` at the guest's gate as it is now, if the processor may use it.
+template <Machine M>
+void renew_gate(Context<M>& c, std::uint8_t vector) {
+  const auto gate = guest_gate(c, vector);
+  const auto ours =
+      gate && gate->present() ? reflect_gate(*gate, layout::kMonitorCs) : std::nullopt;
+  if (ours) return c.machine.use_gate(vector, *ours);
+  c.machine.use_stub(vector, stub_privilege(vector, gate));
+}
+
+// The guest has been entered by `vector`: a real-time one is entered by it directly from now on.
+template <Machine M>
+void settle_gate(Context<M>& c, std::uint8_t vector) {
+  constexpr unsigned kExceptions = 32;
+  const Vcpu& v = c.vcpu;
+  if (!v.settles_by_use || v.idt_settled || vector < kExceptions || is_monitor_vector(vector)) {
+    return;
+  }
+  c.vcpu.used_gates[vector / 32] |= 1u << vector % 32;
+  renew_gate(c, vector);
+}
+
+// Takes over what a real-time guest has changed in gates that it has used.
+template <Machine M>
+void renew_used_gates(Context<M>& c) {
+  if (!c.vcpu.settles_by_use) return;
+  for (unsigned word = 0; word < c.vcpu.used_gates.size(); ++word) {
+    for (std::uint32_t left = c.vcpu.used_gates[word]; left != 0; left &= left - 1) {
+      renew_gate(
+          c, static_cast<std::uint8_t>(32 * word + static_cast<unsigned>(std::countr_zero(left))));
+    }
+  }
 }
 
 template <Machine M>

@@ -8,6 +8,7 @@
 
 #include "abi/hypercall.hpp"
 #include "arch/ia32/context.hpp"
+#include "core/channel.hpp"
 #include "core/partition.hpp"
 
 namespace mezzo::ia32 {
@@ -40,9 +41,49 @@ template <Machine M, class Log>
   return c.frame.ecx;
 }
 
+// Interrupts the other end. Whether it listens.
+template <Machine M>
+bool ring(Context<M>& c, const plan::Plan& plan, const Doorbells& doorbells,
+          const ChannelEnd& end) {
+  const auto target = doorbells.ring(plan, end);
+  if (target) c.machine.interrupt(*target);
+  return target.has_value();
+}
+
+// The calls about a channel, the one that the partition has at index EBX. Returns EAX.
+template <Machine M>
+[[nodiscard]] std::uint32_t answer_channel(Context<M>& c, const Partition& partition,
+                                           Doorbells& doorbells) {
+  using hypercall::Call;
+  Frame& f = c.frame;
+  const plan::Plan& plan = partition.plan();
+  const auto end = nth_end(plan, partition.index(), f.ebx);
+  if (!end) return hypercall_error(hypercall::Error::BadArgument);
+  const plan::Channel& channel = plan.channels[end->channel];
+  switch (static_cast<Call>(f.eax)) {
+    case Call::Channel:
+      f.ebx = channel.base;
+      f.ecx = channel.size;
+      f.edx = end->which;
+      return 0;
+    case Call::Listen: {
+      const bool good = f.ecx == 0 || (f.ecx >= Doorbells::kFirstVector && f.ecx <= 255);
+      // An end with a line listens by that.
+      if (!good || channel.ends[end->which].line != plan::kNoLine) {
+        return hypercall_error(hypercall::Error::BadArgument);
+      }
+      doorbells.listen(*end, static_cast<std::uint8_t>(f.ecx));
+      return 0;
+    }
+    default:
+      return ring(c, plan, doorbells, *end) ? 1 : 0;
+  }
+}
+
 // Executes the hypercall in the frame's registers. Returns Resume, Stop or Restart.
 template <Machine M, class Log>
-[[nodiscard]] Verdict answer_hypercall(Context<M>& c, const Partition& partition, Log& log) {
+[[nodiscard]] Verdict answer_hypercall(Context<M>& c, const Partition& partition,
+                                       Doorbells& doorbells, Log& log) {
   using hypercall::Call;
   Frame& f = c.frame;
   switch (static_cast<Call>(f.eax)) {
@@ -82,6 +123,11 @@ template <Machine M, class Log>
     case Call::KickWatchdog:
       c.machine.kick_watchdog();
       f.eax = 0;
+      break;
+    case Call::Channel:
+    case Call::Listen:
+    case Call::Ring:
+      f.eax = answer_channel(c, partition, doorbells);
       break;
     default:
       f.eax = hypercall_error(hypercall::Error::UnknownCall);

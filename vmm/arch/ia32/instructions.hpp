@@ -102,6 +102,9 @@ extern "C" {
 [[noreturn]] void launch(Frame* frame);
 void idle_wait();
 void idle_wait_end();
+void fast_idle();  // likewise on the short way: where it waits, and where it goes on
+void fast_idle_end();
+void fast_idle_woken();
 void unblock_nmi();
 std::uint32_t guest_copy(void* to, const void* from, std::uint32_t bytes);
 bool read_msr_safe(std::uint32_t msr, std::uint32_t value[2]);

@@ -1,5 +1,5 @@
-// The monitor's share of every guest's linear address space: the last non-PAE directory entry, 4
-// MiB.
+// The monitor's share of every guest's linear address space: the last 4 MiB, which are one directory
+// entry, or two with PAE.
 //
 // The same linear addresses mean the same thing on every CPU, but everything from kCpuArea on is
 // mapped by that CPU's own page table to that CPU's own memory: so "this CPU's vCPU" is a constant
@@ -21,7 +21,11 @@
 // Members of struct Cpu and what is in them, for the fast path in assembly; cpu.hpp checks them.
 #define MEZZO_PHYSICAL_WINDOW_ENTRY \
   (MEZZO_CPU_AREA + 0x7000 + (MEZZO_PHYSICAL_WINDOW - MEZZO_WINDOW) / 1024)
-#define MEZZO_TASK_STATE (MEZZO_CPU_AREA + 0x9000)
+#define MEZZO_PAE_PHYSICAL_WINDOW_ENTRY \
+  (MEZZO_CPU_AREA + 0x9000 + (MEZZO_PHYSICAL_WINDOW - MEZZO_WINDOW) / 512)
+#define MEZZO_PAE_POINTERS (MEZZO_CPU_AREA + 0xc000)
+#define MEZZO_GUEST_IDT (MEZZO_CPU_AREA + MEZZO_STACK_SIZE)
+#define MEZZO_TASK_STATE (MEZZO_CPU_AREA + 0xd000)
 #define MEZZO_TASK_STATE_ESP1 (MEZZO_TASK_STATE + 12)
 #define MEZZO_TASK_STATE_SS1 (MEZZO_TASK_STATE + 16)
 #define MEZZO_FAST (MEZZO_TASK_STATE + 104)
@@ -30,11 +34,16 @@
 #define MEZZO_FAST_NMI_PENDING (MEZZO_FAST + 12)
 #define MEZZO_FAST_CODE (MEZZO_FAST + 14)
 #define MEZZO_FAST_DATA (MEZZO_FAST + 16)
+#define MEZZO_FAST_STACK (MEZZO_FAST + 18)
 #define MEZZO_FAST_EXITS (MEZZO_FAST + 20)
 #define MEZZO_FAST_ROOT_FIRST (MEZZO_FAST + 24)
 #define MEZZO_FAST_ROOT_BYTES (MEZZO_FAST + 28)
-#define MEZZO_FAST_DIRECTORY_ENTRY (MEZZO_FAST + 32)
-#define MEZZO_VCPU (MEZZO_FAST + 36)
+#define MEZZO_FAST_POINTERS_BYTES (MEZZO_FAST + 32)
+#define MEZZO_FAST_LAST_POINTER (MEZZO_FAST + 36)
+#define MEZZO_FAST_DIRECTORY_ENTRY (MEZZO_FAST + 40)
+#define MEZZO_FAST_WOKEN_BY (MEZZO_FAST + 44)
+#define MEZZO_FAST_POLLS (MEZZO_FAST + 48)
+#define MEZZO_VCPU (MEZZO_FAST + 52)
 #define MEZZO_VCPU_CR3 (MEZZO_VCPU + 4)
 #define MEZZO_VCPU_TASK_STATE (MEZZO_VCPU + 40)
 
@@ -43,6 +52,8 @@
 #define MEZZO_EXIT_READ_CR3 4
 #define MEZZO_EXIT_WRITE_CR3 5
 #define MEZZO_EXIT_INVLPG 10
+#define MEZZO_EXIT_HLT 19
+#define MEZZO_EXIT_IDLE_WAKEUP 32
 #define MEZZO_EXIT_HYPERCALL 36
 
 // hypercall::kVector, for assembly.
@@ -60,6 +71,12 @@
 
 // Not a vector of the processor: an IRET or a segment load on the way back to the guest faulted.
 #define MEZZO_RETURN_FAULT 256
+
+// Added to the vector that ended a HLT of the short way.
+#define MEZZO_WOKEN 1024
+
+// From here on vectors are devices'; those below are the processor's, though a PIC may raise them too.
+#define MEZZO_FIRST_DEVICE_VECTOR 32
 
 // Added to a vector that the processor gives an error code, when a device raised it and there is
 // none.

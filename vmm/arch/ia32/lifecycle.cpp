@@ -5,9 +5,11 @@
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
 #include "arch/ia32/monitor.hpp"
+#include "arch/ia32/msr.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
 #include "board/pc.hpp"
+#include "irq/heartbeat.hpp"
 
 namespace mezzo::ia32 {
 namespace {
@@ -31,14 +33,29 @@ void write_tsc_frequency(const plan::Partition& row) {
   for (unsigned n = 0; n < kFieldSize; ++n) field[n] = n < count ? digits[count - 1 - n] : ' ';
 }
 
+// Its devices are quiet; its interrupt controller has kept nothing but what is other partitions'.
+void quiesce(const Partition& partition) {
+  const plan::Partition& row = partition.row();
+  doorbells.forget(the_plan, partition.index());
+  board::pc::quiesce(row, layout::kIoApic);
+  if (row.interrupts == plan::InterruptController::IoApic) route_forwarded_timers();
+  if (row.ia32.timer == plan::Timer::Hpet) irq::Hpet(layout::kHpet).stop_partition_timer();
+}
+
 // Devices quiet, paging off, no descriptor of the guest's in use.
 void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition) {
-  board::pc::quiesce(partition.row(), layout::kIoApic);
-  local_apic::reset(partition.row().interrupts == plan::InterruptController::Pic);
+  quiesce(partition);
+  const plan::Partition& row = partition.row();
+  const bool has_line =
+      row.interrupts == plan::InterruptController::Pic && row.ia32.is_forwarded == 0;
+  local_apic::reset(has_line);
+  forget_events(cpu);
   cpu.vcpu = Vcpu::at_entry();
+  cpu.vcpu.settles_by_use = row.ia32.real_time != 0;
   processor.install_identity();
   processor.write_cr0(cpu.vcpu.cr0);
   (void)processor.write_cr4(0);
+  (void)processor.write_msr(msr::kExtendedFeatures, 0);  // no such register, no feature
   processor.use_copied_gdt();
   cpu.copied_gdt = {};
   cpu.copied_gdt[kBootCs / 8] = flat_code(1, kLastGuestAddress);
@@ -55,13 +72,13 @@ void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition)
   use_guest_idt(cpu);
 }
 
-// No exit is fast until the guest has paging on and a flat code segment (trap.cpp).
+// No exit is fast until the guest has a flat code segment (trap.cpp).
 void prepare_fast_path(FastPath& fast, const Partition& partition) {
-  const plan::Piece& largest = partition.largest_piece();
-  fast.code = fast.data = 0;
+  fast.code = fast.data = fast.stack = 0;
   fast.exits = address_of(partition.status().exits);
-  fast.root_first = largest.base;
-  fast.root_bytes = largest.size;
+  fast.root_first = partition.largest_piece().base;
+  fast.root_bytes = fast.pointers_bytes = 0;
+  fast.polls = partition.row().ia32.idle == plan::IdleWait::Poll;
 }
 
 Frame first_frame(const plan::Partition& row) {
@@ -92,14 +109,16 @@ class Pc {
     const bool came = cpu_.fast.nmi_pending;
     cpu_.fast.nmi_pending = false;
     unblock_nmi();
+    if (came) relay_heartbeat(cpu_);
     return came;
   }
+  [[nodiscard]] bool keeps_time() const { return cpu_.index == timekeeper(); }
   [[nodiscard]] static std::uint64_t now() { return read_tsc(); }
 
   void quiesce() const {
     const Partition partition = partition_of(cpu_);
     Processor(cpu_, partition).install_identity();
-    board::pc::quiesce(partition.row(), layout::kIoApic);
+    ia32::quiesce(partition);
     local_apic::reset(false);
   }
   void reset() const {

@@ -58,6 +58,15 @@ inline void send(std::uint8_t to, std::uint32_t command) {
   while ((read(Register::CommandLow) & kPending) != 0) pause();
 }
 
+// As send(), while a guest has the local APIC: it may be between its own two writes.
+inline void send_beside_guest(std::uint8_t to, std::uint32_t command) {
+  constexpr std::uint32_t kPending = 1u << 12;
+  while ((read(Register::CommandLow) & kPending) != 0) pause();
+  const std::uint32_t destination = read(Register::CommandHigh);
+  send(to, command | kAssert);
+  write(Register::CommandHigh, destination);
+}
+
 // Everything masked but the NMI line, nothing in service, timer stopped. `external`: the 8259A's
 // line is this guest's.
 inline void reset(bool external) {

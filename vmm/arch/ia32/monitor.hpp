@@ -1,9 +1,14 @@
 // The monitor as a whole on IA-32: the few things that every file of this folder may need.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
+
 #include "abi/plan.hpp"
 #include "abi/status.hpp"
 #include "arch/ia32/cpu.hpp"
+#include "core/channel.hpp"
 #include "core/partition.hpp"
 #include "diag/log.hpp"
 
@@ -12,6 +17,8 @@ namespace mezzo::ia32 {
 extern plan::Plan the_plan;           // verified, in the monitor's own memory
 extern status::Region status_region;  // at the start of the monitor's memory
 extern diag::Log log;
+extern Doorbells doorbells;
+extern std::array<std::uint8_t, status::kMaxCpus> apic_ids;  // by the plan's number of the CPU
 
 // Our own broken invariant: fills the crash record, says so, and stops this CPU for good.
 [[noreturn]] void bug(const char* what, const Frame* frame = nullptr);
@@ -37,10 +44,27 @@ void obey_control(Cpu& cpu);
 void start_processor(Cpu& cpu, std::uint8_t apic_id);
 extern "C" [[noreturn]] void cpu_main();
 
-// Lets the HPET send NMIs to every processor. Called by the boot processor when all have loaded
-// their IDT: an NMI without one would shut the machine down.
+// ---- events.cpp: what one processor has for another one's partition ----
+// Leads the timers that are forwarded to the processors that forward them. Called before any guest
+// runs, and when the I/O APIC has been reset.
+void route_forwarded_timers();
+// Ends an interrupt of kTickVector or kEventVector on this CPU. Returns the vector by which its
+// guest is to be entered, if one is due.
+[[nodiscard]] std::optional<std::uint8_t> take_event(const Cpu& cpu, std::uint8_t vector);
+// A new life of this CPU's guest begins: what was meant for the last one is forgotten.
+void forget_events(const Cpu& cpu);
+
+// ---- heartbeat.cpp ----
+// Lets the HPET send NMIs: to every processor, or, if one of them has a real-time partition, only
+// to the one that keeps time. Called by the boot processor when all have loaded their IDT: an NMI
+// without one would shut the machine down.
 void start_heartbeat();
 extern bool has_heartbeat;
+// The CPU that keeps time: the first one without a real-time partition, or else the first.
+[[nodiscard]] std::uint32_t timekeeper();
+// Called for each heartbeat: where only the timekeeper has it, it hands it on to the CPU whose
+// partition the tool has a command for.
+void relay_heartbeat(const Cpu& cpu);
 
 // Loads fs and gs; a selector the processor refuses becomes null.
 extern "C" void load_fs_gs_safe(std::uint32_t fs, std::uint32_t gs);

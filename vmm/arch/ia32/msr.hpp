@@ -68,8 +68,7 @@ template <Machine M>
 
 template <Machine M>
 [[nodiscard]] Verdict write_msr(Context<M>& c) {
-  const std::uint64_t value = (std::uint64_t{c.frame.edx} << 32) | c.frame.eax;
-  constexpr std::uint64_t kLongModeEnable = 1u << 8;
+  std::uint64_t value = (std::uint64_t{c.frame.edx} << 32) | c.frame.eax;
   switch (c.frame.ecx) {
     case msr::kSysenterCs:
       c.vcpu.sysenter_cs = c.frame.eax;
@@ -81,8 +80,10 @@ template <Machine M>
       c.vcpu.sysenter_eip = c.frame.eax;
       return Verdict::skip();
     case msr::kExtendedFeatures:
-      if ((value & kLongModeEnable) != 0) return unsupported(Unsupported::LongMode);
-      return Verdict::skip();
+      // Of the rest only what page tables need; SYSCALL would enter ring 0.
+      if ((value & efer::kLongModeEnable) != 0) return unsupported(Unsupported::LongMode);
+      value &= efer::kNoExecuteEnable;
+      break;
     case msr::kPageAttributes:
       if (!is_acceptable_pat(value)) return general_protection();
       break;

@@ -31,7 +31,7 @@ template <class T>
 // Called by the boot processor on cpus[index], before that CPU runs on them.
 void build_page_tables(Cpu& cpu, std::uint32_t monitor_base);
 
-// Maps a machine page into this CPU's window at `linear`.
+// Maps a machine page into this CPU's window at `linear`, for roots of either kind.
 void map_window_page(Cpu& cpu, std::uint32_t linear, std::uint32_t machine);
 
 // Maps a machine page for a short look; valid until the next call on this CPU. Returns its linear
@@ -42,6 +42,9 @@ struct GuestPage {
   std::uint32_t machine;  // of the 4 KiB page
   bool writable;
 };
+
+// The window in roots of guests with PAE.
+[[nodiscard]] pae::Window pae_window(const Cpu& cpu);
 
 // Where the guest maps the page of `linear`, by its current tables; with paging off, one to one.
 // Tables outside the partition's memory count as not present.

@@ -1,14 +1,16 @@
 // This processor's registers, tables and view of guest memory.
 #include "arch/ia32/processor.hpp"
 
+#include "abi/hypercall.hpp"
 #include "arch/ia32/instructions.hpp"
+#include "arch/ia32/local_apic.hpp"
 #include "arch/ia32/monitor.hpp"
 #include "arch/ia32/paging.hpp"
 
 namespace mezzo::ia32 {
 namespace {
 
-extern "C" const char vector_stubs[];
+extern "C" const char vector_stubs[], wake_stubs[];
 constexpr std::uint32_t kStubSize = 16;
 constexpr std::uint32_t kDirectoryEntries = 1024;
 
@@ -36,10 +38,11 @@ std::uint32_t supported_cr4() {
     std::uint32_t bits;
   };
   const Feature features[] = {
-      {(edx >> 1 & 1) != 0, cr4::kVirtual8086},     {(edx >> 4 & 1) != 0, cr4::kTimeStampDisable},
-      {(edx >> 2 & 1) != 0, cr4::kDebugging},       {(edx >> 7 & 1) != 0, cr4::kMachineCheck},
-      {(edx >> 13 & 1) != 0, cr4::kGlobalPages},    {(edx >> 24 & 1) != 0, cr4::kFxsr},
-      {(edx >> 25 & 1) != 0, cr4::kSimdExceptions}, {(ecx >> 26 & 1) != 0, cr4::kXsave}};
+      {(edx >> 1 & 1) != 0, cr4::kVirtual8086},  {(edx >> 4 & 1) != 0, cr4::kTimeStampDisable},
+      {(edx >> 2 & 1) != 0, cr4::kDebugging},    {(edx >> 6 & 1) != 0, cr4::kPae},
+      {(edx >> 7 & 1) != 0, cr4::kMachineCheck}, {(edx >> 13 & 1) != 0, cr4::kGlobalPages},
+      {(edx >> 24 & 1) != 0, cr4::kFxsr},        {(edx >> 25 & 1) != 0, cr4::kSimdExceptions},
+      {(ecx >> 26 & 1) != 0, cr4::kXsave}};
   std::uint32_t supported = cr4::kPerformanceCounter;
   for (const Feature& feature : features) {
     if (feature.present) supported |= feature.bits;
@@ -89,6 +92,10 @@ Gate stub_gate(unsigned vector, std::uint8_t privilege) {
   return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]),
                         privilege);
 }
+Gate wake_gate(unsigned vector) {
+  const unsigned index = vector - MEZZO_FIRST_DEVICE_VECTOR;
+  return interrupt_gate(layout::kMonitorCs, address_of(wake_stubs[index * kStubSize]), 0);
+}
 
 bool Processor::read(std::uint32_t linear, void* to, std::uint32_t bytes) {
   return is_guest_linear(linear, bytes) &&
@@ -107,7 +114,8 @@ void Processor::write_cr0(std::uint32_t guest_value) {
 }
 bool Processor::write_cr4(std::uint32_t guest_value) {
   if ((guest_value & ~supported_cr4()) != 0) return false;
-  return write_cr4_safe((guest_value & cr4::kGuestOwned) | cr4::kLargePages);
+  const std::uint32_t pae = ia32::read_cr<4>() & cr4::kPae;
+  return write_cr4_safe((guest_value & cr4::kGuestOwned & ~cr4::kPae) | cr4::kLargePages | pae);
 }
 
 void Processor::reset_fpu() {
@@ -121,22 +129,41 @@ void Processor::reset_fpu() {
   ia32::write_cr<4>(cr4);
 }
 
-const std::uint32_t* Processor::table_at(std::uint32_t machine) {
-  return partition_.owns(machine, plan::kPageSize)
-             ? pointer_to<const std::uint32_t>(map_machine_page(cpu_, machine))
-             : nullptr;
+RootResult Processor::install_root(std::uint32_t cr3, RootKind kind) {
+  return kind == RootKind::Directory ? install_directory(cr3) : install_pointers(cr3);
 }
-
-RootResult Processor::install_root(std::uint32_t cr3) {
+RootResult Processor::install_directory(std::uint32_t cr3) {
   const std::uint32_t directory = cr3 & ~(plan::kPageSize - 1);
   if (!partition_.owns(directory, plan::kPageSize)) return RootResult::OutsidePartition;
   auto* entries = pointer_to<std::uint32_t>(map_machine_page(cpu_, directory));
   std::uint32_t& last = entries[kDirectoryEntries - 1];
   if (last != cpu_.fast.directory_entry) last = cpu_.fast.directory_entry;
+  use_roots(RootKind::Directory);
   ia32::write_cr<3>(cr3);
   return RootResult::Installed;
 }
+RootResult Processor::install_pointers(std::uint32_t cr3) {
+  const auto map_page = [&](std::uint32_t machine) {
+    return pointer_to<std::uint64_t>(map_machine_page(cpu_, machine));
+  };
+  const RootResult result =
+      pae::take_root(partition_, cr3, pae_window(cpu_), map_page, cpu_.root_page.pointers);
+  if (result != RootResult::Installed) return result;
+  cpu_.fast.last_pointer = static_cast<std::uint32_t>(cpu_.root_page.pointers.back());
+  use_roots(RootKind::Pointers);
+  ia32::write_cr<3>(machine_address(cpu_, cpu_.root_page));
+  return result;
+}
+// While PAE is on, CR3 names the root page; it is switched there, because the monitor is mapped in
+// it either way. Its pointers must be good when PAE is switched on.
+void Processor::use_roots(RootKind kind) {
+  const std::uint32_t cr4 = ia32::read_cr<4>();
+  if (root_kind(cr4) == kind) return;
+  ia32::write_cr<3>(machine_address(cpu_, cpu_.root_page));
+  ia32::write_cr<4>(cr4 ^ cr4::kPae);
+}
 void Processor::install_identity() {
+  use_roots(RootKind::Directory);
   ia32::write_cr<3>(machine_address(cpu_, cpu_.identity_directory));
   // Global translations outlive that; they go with CR4.PGE (SDM volume 3, 4.10.4.1).
   const std::uint32_t cr4 = ia32::read_cr<4>();
@@ -245,6 +272,11 @@ std::uint32_t Processor::in(std::uint16_t port, std::uint32_t bytes) {
   }
 }
 void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value) {
+  const std::uint32_t channel = std::uint32_t{port} - hypercall::kDoorbellPort;
+  if (const auto end = end_of_channel(the_plan, partition_.index(), channel)) {
+    if (const auto target = doorbells.ring(the_plan, *end)) interrupt(*target);
+    return;
+  }
   switch (bytes) {
     case 1:
       ia32::out(port, static_cast<std::uint8_t>(value));
@@ -256,6 +288,13 @@ void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value
       ia32::out(port, value);
       break;
   }
+}
+
+// The guest is not in the middle of sending one itself: it has called the monitor, or is a process.
+void Processor::interrupt(const Interrupt& target) {
+  const std::uint32_t guests = local_apic::read(local_apic::Register::CommandHigh);
+  local_apic::send(apic_ids[target.cpu], local_apic::kAssert | target.vector);
+  local_apic::write(local_apic::Register::CommandHigh, guests);
 }
 
 static_assert(Machine<Processor>);

@@ -23,7 +23,7 @@ class Processor {
   void write_cr2(std::uint32_t value);
   void write_cr0(std::uint32_t guest_value);
   [[nodiscard]] bool write_cr4(std::uint32_t guest_value);
-  [[nodiscard]] RootResult install_root(std::uint32_t cr3);
+  [[nodiscard]] RootResult install_root(std::uint32_t cr3, RootKind kind);
   // Also drops every translation of the guest's, global ones too.
   void install_identity();
   void invalidate(std::uint32_t linear);
@@ -54,10 +54,15 @@ class Processor {
   void load_fs_gs(std::uint16_t fs, std::uint16_t gs);
 
   [[nodiscard]] std::uint32_t in(std::uint16_t port, std::uint32_t bytes);
+  // A doorbell's port, too.
   void out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value);
+  void interrupt(const Interrupt& target);
 
  private:
-  [[nodiscard]] const std::uint32_t* table_at(std::uint32_t machine);
+  [[nodiscard]] RootResult install_directory(std::uint32_t cr3);
+  [[nodiscard]] RootResult install_pointers(std::uint32_t cr3);
+  // The machine's CR4.PAE, and which roots the fast path takes.
+  void use_roots(RootKind kind);
 
   Cpu& cpu_;
   const Partition& partition_;
@@ -69,5 +74,7 @@ void use_monitor_idt(Cpu& cpu);
 
 // A gate to the monitor's stub for `vector`.
 [[nodiscard]] Gate stub_gate(unsigned vector, std::uint8_t privilege);
+// A gate of the monitor's own IDT for a device's vector: it ends waiting.
+[[nodiscard]] Gate wake_gate(unsigned vector);
 
 }  // namespace mezzo::ia32

@@ -68,12 +68,24 @@ inline constexpr std::uint32_t kPerformanceCounter = 1u << 8;
 inline constexpr std::uint32_t kFxsr = 1u << 9;
 inline constexpr std::uint32_t kSimdExceptions = 1u << 10;
 inline constexpr std::uint32_t kXsave = 1u << 18;
-// Bits a guest may set in the machine's CR4. Not among them: UMIP and SMAP (a guest kernel in ring
-// 1 would fault), VMX, PCID, protection keys.
-inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging |
+inline constexpr std::uint32_t kSupervisorExecution = 1u << 20;
+// Bits a guest may set in the machine's CR4, PAE only while its paging is on. Not among them: UMIP
+// and SMAP (a guest kernel in ring 1 would fault), VMX, PCID, protection keys.
+inline constexpr std::uint32_t kGuestOwned = kVirtual8086 | kTimeStampDisable | kDebugging | kPae |
                                              kMachineCheck | kGlobalPages | kPerformanceCounter |
                                              kFxsr | kSimdExceptions | kXsave;
 }  // namespace cr4
+
+namespace efer {
+inline constexpr std::uint64_t kLongModeEnable = 1u << 8;
+inline constexpr std::uint64_t kNoExecuteEnable = 1u << 11;
+}  // namespace efer
+
+// What CR3 names: a page directory, or with CR4.PAE a table of four pointers to page directories.
+enum class RootKind : std::uint8_t { Directory, Pointers };
+[[nodiscard]] constexpr RootKind root_kind(std::uint32_t cr4) {
+  return (cr4 & cr4::kPae) != 0 ? RootKind::Pointers : RootKind::Directory;
+}
 
 enum class Vector : std::uint8_t {
   DivideError = 0,
@@ -98,10 +110,20 @@ enum class Vector : std::uint8_t {
          vector == 29 || vector == 30;
 }
 
-// Vectors that never go straight into a guest: abort-class events, and the faults by which
-// privileged instructions announce themselves.
+// The monitor's own interrupts: ticks of another partition's timer, and messages of other
+// processors. Linux keeps these vectors for virtual machines of its own, and for a hypervisor that
+// it knows.
+inline constexpr std::uint8_t kTickVector = 0xf2, kEventVector = 0xf3;
+
+[[nodiscard]] constexpr bool is_event_vector(unsigned vector) {
+  return vector == kTickVector || vector == kEventVector;
+}
+
+// Vectors that never go straight into a guest: abort-class events, the faults by which privileged
+// instructions announce themselves, and the monitor's own interrupts.
 [[nodiscard]] constexpr bool is_monitor_vector(unsigned vector) {
-  return vector == 2 || vector == 8 || (vector >= 10 && vector <= 13) || vector == 18;
+  return vector == 2 || vector == 8 || (vector >= 10 && vector <= 13) || vector == 18 ||
+         is_event_vector(vector);
 }
 
 }  // namespace mezzo::ia32

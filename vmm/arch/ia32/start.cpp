@@ -15,10 +15,11 @@
 namespace mezzo::ia32 {
 
 constinit plan::Plan the_plan{};
-constinit bool has_heartbeat = false;
 [[gnu::section(".status")]] constinit status::Region status_region{};
 constinit diag::Log log{status_region.log, board::pc::put_debug};
 constinit std::array<Cpu, status::kMaxCpus> cpus{};
+constinit Doorbells doorbells{};
+constinit std::array<std::uint8_t, status::kMaxCpus> apic_ids{};
 
 namespace {
 
@@ -51,6 +52,9 @@ void take_plan(std::uint32_t bundle, std::span<const MemoryRange> ram) {
   require(verify_store(the_plan, pointer_to<const unsigned char>(store)));
   __builtin_memmove(pointer_to<void>(the_plan.store_base), pointer_to<const void>(store),
                     the_plan.store_size);
+  for (const plan::Channel& channel : std::span(the_plan.channels, the_plan.channel_count)) {
+    __builtin_memset(pointer_to<void>(channel.base), 0, channel.size);
+  }
 }
 
 // Moves the running monitor to its place at the top of memory.
@@ -150,19 +154,13 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
   for (std::uint32_t n = 0; n < count; ++n) {
     if (n > 0) build_page_tables(cpus[n], the_plan.monitor_base);
     cpus[n].index = n;
+    apic_ids[n] = processors.ids[n];
     cpus[n].partition = partition_of(n);
   }
   board::pc::mask_all(layout::kIoApic);  // before any guest runs: it may own one of them
+  route_forwarded_timers();
   for (std::uint32_t n = 1; n < count; ++n) start_processor(cpus[n], processors.ids[n]);
   enter_cpu_main(cpus[0]);
-}
-
-void start_heartbeat() {
-  const irq::Hpet hpet(layout::kHpet);
-  has_heartbeat = hpet.present() && hpet.start_nmi(the_plan.heartbeat_us);
-  if (!has_heartbeat) {
-    log.line("no HPET that can send NMIs: the monitor sees commands only at exits");
-  }
 }
 
 [[noreturn]] void bug(const char* what, const Frame* frame) {

@@ -46,16 +46,19 @@ struct Exit {
   }
 };
 
-// From its first access to a control register on, the kernel's segments of that moment have fast
-// exits, if they are flat: until the guest loads other tables or turns paging off.
+// From its first access to a control register or HLT on, the kernel's segments of that moment have
+// fast exits, if they are flat: until the guest loads other tables.
 void allow_fast_path(Exit& exit, Op op) {
   const Frame& frame = exit.context.frame;
   FastPath& fast = exit.cpu.fast;
-  if (op == Op::Lgdt || op == Op::Lldt || !exit.cpu.vcpu.paging()) fast.code = fast.data = 0;
+  if (op == Op::Lgdt || op == Op::Lldt) fast.code = fast.data = fast.stack = 0;
+  const std::uint32_t roots = exit.cpu.vcpu.paging() ? exit.partition.largest_piece().size : 0;
+  const bool pae = exit.cpu.vcpu.root_kind() == RootKind::Pointers;
+  fast.root_bytes = pae ? 0 : roots;
+  fast.pointers_bytes = pae ? roots : 0;
   // Without a heartbeat every exit looks for a command.
-  if (!has_heartbeat) return;
-  if (op != Op::MovFromCr && op != Op::MovToCr) return;
-  if (!exit.cpu.vcpu.paging() || frame.ring() != 1) return;
+  if (!has_heartbeat || frame.ring() != 1) return;
+  if (op != Op::MovFromCr && op != Op::MovToCr && op != Op::Hlt) return;
   const auto flat = [&](std::uint32_t selector) {
     const auto descriptor = descriptor_of(exit.context, static_cast<std::uint16_t>(selector));
     const bool is_flat = descriptor && descriptor->is_default32() && descriptor->base() == 0;
@@ -63,6 +66,18 @@ void allow_fast_path(Exit& exit, Op op) {
   };
   fast.code = flat(frame.cs);
   fast.data = flat(frame.ds);
+  fast.stack = flat(frame.ss);
+}
+
+// Finds out by which vectors the guest lets in the doorbells that are lines of its I/O APIC.
+void follow_lines(const Exit& exit) {
+  for (std::uint32_t number = 0; number < the_plan.channel_count; ++number) {
+    const auto end = end_of_channel(the_plan, exit.partition.index(), number);
+    if (!end) continue;
+    const std::uint32_t line = the_plan.channels[number].ends[end->which].line;
+    if (line == plan::kNoLine) continue;
+    doorbells.listen(*end, board::pc::vector_of(layout::kIoApic, line));
+  }
 }
 
 Verdict emulate_instruction(Exit& exit) {
@@ -87,6 +102,7 @@ Verdict emulate_instruction(Exit& exit) {
                                                : frame.error_code;
   const Verdict verdict = emulate(exit.context, instruction, frame.error_code);
   allow_fast_path(exit, instruction.op);
+  if (exit.cause == ExitCause::PortIo) follow_lines(exit);
   return verdict;
 }
 
@@ -121,6 +137,26 @@ Verdict repair_return(Exit& exit) {
   return Verdict::resume();
 }
 
+// `otherwise`: what becomes of the guest if the event is not for it.
+Verdict answer_event(Exit& exit, std::uint8_t vector, const Verdict& otherwise) {
+  exit.cause = ExitCause::Event;
+  exit.value = vector;
+  const auto due = take_event(exit.cpu, vector);
+  return due ? Verdict::software_interrupt(*due) : otherwise;
+}
+
+// What ended a HLT. An NMI is no reason to go on.
+Verdict end_waiting(Exit& exit, std::uint8_t vector) {
+  if (is_event_vector(vector)) return answer_event(exit, vector, Verdict::wait());
+  if (vector == static_cast<unsigned>(Vector::Nmi)) {
+    exit.cause = ExitCause::Nmi;
+    return Verdict::wait();
+  }
+  exit.cause = ExitCause::IdleWakeup;
+  exit.value = vector;
+  return Verdict::software_interrupt(vector);
+}
+
 Verdict decide(Exit& exit) {
   Frame& frame = exit.context.frame;
   const auto vector = static_cast<std::uint8_t>(frame.vector);
@@ -133,10 +169,12 @@ Verdict decide(Exit& exit) {
     exit.cause = ExitCause::UnsettledVector;
     return Verdict::software_interrupt(vector);
   }
+  if ((frame.vector & MEZZO_WOKEN) != 0) return end_waiting(exit, vector);
   switch (vector) {
     case 2:
       exit.cause = ExitCause::Nmi;
       exit.cpu.fast.nmi_pending = true;
+      follow_lines(exit);
       // The heartbeat's, unless the board reports an error: that is for the owner of its bus.
       if (exit.partition.row().owns_pci != 0 && board::pc::reports_error())
         return Verdict::inject(2);
@@ -156,7 +194,10 @@ Verdict decide(Exit& exit) {
     case hypercall::kVector:
       exit.cause = ExitCause::Hypercall;
       exit.value = frame.eax;
-      return answer_hypercall(exit.context, exit.partition, log);
+      return answer_hypercall(exit.context, exit.partition, doorbells, log);
+    case kTickVector:
+    case kEventVector:
+      return answer_event(exit, vector, Verdict::resume());
     default:
       exit.cause = ExitCause::UnsettledVector;
       return Verdict::inject(vector, frame.error_code);
@@ -183,17 +224,20 @@ Verdict wait_for_interrupt(Exit& exit) {
   }
   const Verdict stepped = finish_instruction(exit);
   if (stepped.kind != Kind::Resume) return stepped;
-  cpu.woken_by = kNoVector;
-  while (cpu.woken_by == kNoVector) {
+  volatile std::uint32_t& woken_by = cpu.fast.woken_by;
+  woken_by = kNoVector;
+  while (woken_by == kNoVector) {
+    if (cpu.fast.nmi_pending) {
+      follow_lines(exit);
+      obey_control(cpu);
+    }
     use_monitor_idt(cpu);
     idle_wait();
     use_guest_idt(cpu);
-    if (cpu.fast.nmi_pending) obey_control(cpu);
   }
-  exit.cause = ExitCause::IdleWakeup;
-  exit.value = cpu.woken_by;
+  const Verdict verdict = end_waiting(exit, static_cast<std::uint8_t>(woken_by));
   exit.record(exit.context.frame.eip);
-  return Verdict::software_interrupt(static_cast<std::uint8_t>(cpu.woken_by));
+  return verdict;
 }
 
 Verdict apply(Exit& exit, const Verdict& verdict) {
@@ -202,8 +246,12 @@ Verdict apply(Exit& exit, const Verdict& verdict) {
       return finish_instruction(exit);
     case Kind::Wait:
       return wait_for_interrupt(exit);
-    case Kind::Inject:
-      return deliver(exit.context, verdict.vector, verdict.software, verdict.error_code);
+    case Kind::Inject: {
+      const Verdict next =
+          deliver(exit.context, verdict.vector, verdict.software, verdict.error_code);
+      if (next.kind == Kind::Resume) settle_gate(exit.context, verdict.vector);
+      return next;
+    }
     case Kind::Resume:
     case Kind::Stop:
     case Kind::Restart:
@@ -222,6 +270,7 @@ void handle_exit(Cpu& cpu, Frame& frame) {
     verdict = apply(exit, verdict);
   }
   follow_kernel_stack(exit.context);
+  renew_used_gates(exit.context);
   if (cpu.fast.nmi_pending || is_commanded()) obey_control(cpu);
 }
 
@@ -230,23 +279,23 @@ std::uint32_t address_of_code(void (*function)()) {
 }
 
 // A trap of the monitor's own: an NMI, an interrupt that ends idling, or a fault at an expected
-// place. The window in which a trap ends idling is exactly STI and HLT: an NMI may come at any
-// later instruction too, and must then change nothing but its flag.
+// place. The window in which a trap ends idling is exactly STI and HLT, on the short way also what
+// looks for an NMI before: an NMI may come at any later instruction too, and must then change
+// nothing but its flag.
 void handle_own_trap(Cpu& cpu, Frame& frame) {
   const std::uint32_t idle_end = address_of_code(idle_wait_end);
   const bool idling = frame.eip >= address_of_code(idle_wait) && frame.eip <= idle_end;
-  if (idling) {
-    frame.eip = idle_end;
+  const bool fast_idling =
+      frame.eip >= address_of_code(fast_idle) && frame.eip < address_of_code(fast_idle_end);
+  const bool is_nmi = frame.vector == static_cast<unsigned>(Vector::Nmi);
+  if (is_nmi) cpu.fast.nmi_pending = true;
+  if (idling || fast_idling) {
+    frame.eip = idling ? idle_end : address_of_code(fast_idle_woken);
     frame.eflags &= ~eflags::kInterrupts;
-  }
-  if (frame.vector == static_cast<unsigned>(Vector::Nmi)) {
-    cpu.fast.nmi_pending = true;
+    if (fast_idling || !is_nmi) cpu.fast.woken_by = MEZZO_WOKEN | (frame.vector & 0xff);
     return;
   }
-  if (idling) {
-    cpu.woken_by = frame.vector & 0xff;
-    return;
-  }
+  if (is_nmi) return;
   // A watchpoint of the guest's on memory that the monitor touched for it: a trap, nothing to
   // repeat.
   if (frame.vector == static_cast<unsigned>(Vector::Debug)) return;

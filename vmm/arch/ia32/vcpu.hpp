@@ -3,6 +3,7 @@
 // and the debug registers are the machine's own: a vCPU never leaves its CPU.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "arch/ia32/registers.hpp"
@@ -33,6 +34,10 @@ struct Vcpu {
 
   std::uint32_t sysenter_cs = 0, sysenter_esp = 0, sysenter_eip = 0;
 
+  // A real-time guest's gates are the machine's one by one, each from its first use on.
+  bool settles_by_use = false;
+  std::array<std::uint32_t, 256 / 32> used_gates{};  // bit n % 32 of word n / 32: vector n
+
   // As a kernel's 32-bit entry point expects it: protected mode, paging off.
   [[nodiscard]] static constexpr Vcpu at_entry() {
     Vcpu vcpu;
@@ -43,6 +48,8 @@ struct Vcpu {
   }
 
   [[nodiscard]] bool paging() const { return (cr0 & cr0::kPaging) != 0; }
+  // Of CR3, now or once paging is on.
+  [[nodiscard]] RootKind root_kind() const { return ia32::root_kind(cr4); }
 };
 
 }  // namespace mezzo::ia32
