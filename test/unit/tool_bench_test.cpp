@@ -81,15 +81,15 @@ TEST(BenchConsole, AStatusWithoutARowIsNoise) {
 
 TEST(BenchSuite, AMissingHelperIsAnErrorAndNoFigure) {
   Console console = parse_console("@missing hello\n@begin null\nSimple: 1 us\n@status 0\n@end\n");
-  EXPECT_THROW(suite("lmbench").figures(console, {}), UserError);
+  EXPECT_THROW(suite("lmbench").figures({.console = console}), UserError);
   console.missing.clear();
-  EXPECT_EQ(suite("lmbench").figures(console, {})["null"]["instructions"], 1000);
+  EXPECT_EQ(suite("lmbench").figures({.console = console})["null"]["instructions"], 1000);
 }
 
 TEST(BenchSuite, AFailedRowIsAnError) {
-  EXPECT_THROW(suite("lmbench").figures(parse_console("@begin null\n1\n@status 1\n@end\n"), {}),
+  EXPECT_THROW(suite("lmbench").figures({.console = parse_console("@begin null\n1\n@status 1\n@end\n")}),
                UserError);
-  EXPECT_THROW(suite("micro").figures(parse_console("@begin micro\n@status 1\n@end\n"), {}),
+  EXPECT_THROW(suite("micro").figures({.console = parse_console("@begin micro\n@status 1\n@end\n")}),
                UserError);
 }
 
