@@ -120,7 +120,9 @@ void translate_instruction(qemu_plugin_insn* instruction) {
     on_execution(on_sensitive, pack(domain, *kind));
   }
   // One virtual CPU needs no call to find its counter.
-  if (plugin->recorders.size() > 1 || !count_inline(instruction, recorder(0).counter(domain))) {
+  const bool is_counted = plugin->table.counts(domain);
+  if (is_counted &&
+      (plugin->recorders.size() > 1 || !count_inline(instruction, recorder(0).counter(domain)))) {
     on_execution(on_instruction, pack(domain));
   }
   if (plugin->table.has_events(domain)) {

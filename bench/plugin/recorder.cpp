@@ -69,7 +69,7 @@ void Counts::add(const Counts& now, const Counts& before) {
 }
 
 void Recorder::sensitive(std::size_t kind, std::size_t domain) {
-  if (waits(kind, table_.processor)) {
+  if (waits(kind, table_.processor) && table_.counts(domain)) {
     end_stretch();
     stretch_ = counts_.instructions[domain] + 1;
     waited_ = true;
@@ -89,9 +89,8 @@ void Recorder::end_stretch() {
 }
 
 void Recorder::arrive() {
-  const bool interrupted = counts_.instructions[domain_] != stay_;
-  const bool waited = !interrupted && last_waited_;
-  ++(waited ? arrivals_.waiting : arrivals_.running)[interrupted ? 0 : last_];
+  const bool waited = entered_ && last_waited_;
+  ++(waited ? arrivals_.waiting : arrivals_.running)[entered_ ? last_ : 0];
 }
 
 void Recorder::store(std::uint64_t address) {

@@ -66,9 +66,11 @@ class Recorder {
   void instruction(std::size_t domain) { ++*counter(domain); }
   // The count of a domain's instructions; stays where it is.
   [[nodiscard]] std::uint64_t* counter(std::size_t domain) { return &counts_.instructions[domain]; }
-  // The first instruction of a block: the only place where the domain can change.
+  // The first instruction of a block: the only place where the domain can change. A handler's is
+  // one.
   void block(std::size_t domain) {
-    if (domain != domain_) change_domain(domain);
+    entered_ = domain != domain_;
+    if (entered_) change_domain(domain);
   }
   // An instruction of `kind`, an index in sensitive_names(), that has not been counted yet.
   void sensitive(std::size_t kind, std::size_t domain);
@@ -108,6 +110,7 @@ class Recorder {
   std::vector<Lengths> event_lengths_;
   Arrivals arrivals_;          // since the region's begin
   std::uint64_t stretch_ = 0;  // instructions of this domain when its stretch began
+  bool entered_ = false;       // the domain, by this very block
   bool waited_ = false;        // in this domain, since it was entered
   std::uint64_t last_ = 0;     // length of the stretch before that
   bool last_waited_ = false;

@@ -30,7 +30,7 @@ TEST(CountTable, BadLinesAreNamed) {
   for (const char* line :
        {"domain", "domain user", "domain user 0", "domain user 0 x", "domain user 5 4",
         "domain user 0 1 2", "watch user 0 1", "traps", "event", "event cps monitor",
-        "event cps monitor x", "event cps monitor 1 2"}) {
+        "event cps monitor x", "event cps monitor 1 2", "uncounted"}) {
     const auto parsed = parse_table(std::string("domain a 0 1\n") + line);
     ASSERT_FALSE(parsed) << line;
     EXPECT_TRUE(parsed.error().starts_with("line 2: ")) << parsed.error();
@@ -182,6 +182,7 @@ TEST(Recorder, ArrivalsTellWhatWasExecutedBeforeThem) {
   recorder.arrive();  // forgotten at the region's begin
   recorder.begin(7);
   execute(kKernel, 5);
+  execute(kKernel, 0);
   recorder.arrive();
   execute(kMonitor, 9);
   execute(kKernel, 0);

@@ -76,9 +76,12 @@ constexpr char kProbeMezzo[] =
     "domain monitor ffc00000 ffffffff\n"
     "traps kernel\n";
 
-// The real-time kernel runs at low addresses, too.
-std::string rtos_on_mezzo() {
-  return kProbeMezzo + exit_events(plan::Architecture::Ia32, plan::kMonitorWindow);
+// The real-time kernel runs at low addresses, too, and beside it a Linux.
+std::string rtos_on(Host host) {
+  constexpr char kUncounted[] = "uncounted kernel\n";
+  if (host == Host::Bare) return std::string(kProbe) + kUncounted;
+  return std::string(kProbeMezzo) + kUncounted +
+         exit_events(plan::Architecture::Ia32, plan::kMonitorWindow);
 }
 
 // The figures of one region on one processor.
@@ -140,7 +143,7 @@ Json figures_of(const Json& counts, const Json& region) {
 
 std::string domains_of(const Machine& machine, Guest guest) {
   if (guest == Guest::Probe) return machine.host == Host::Bare ? kProbe : kProbeMezzo;
-  if (guest == Guest::Rtos) return machine.host == Host::Bare ? kProbe : rtos_on_mezzo();
+  if (guest == Guest::Rtos) return rtos_on(machine.host);
   if (machine.is_armv7()) return machine.host == Host::Bare ? kArmv7 : armv7_on_mezzo();
   const bool amd64 = machine.architecture == std::string_view("amd64");
   switch (machine.host) {
