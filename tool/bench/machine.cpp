@@ -53,6 +53,8 @@ constexpr Machine realtime(const char* name, const char* title, const char* opti
 }
 constexpr char kHalts[] = "idle=halt from=14000", kPolls[] = "idle=poll from=26000";
 
+constexpr char kForwarded[] = "forwarded_by = \"neighbour\"\n";
+
 constexpr std::array kMachines{
     Machine{"native", "Linux on the bare machine, i386", "i386", Host::Bare},
     Machine{"mezzo", "Linux on Mezzo, i386", "i386", Host::Mezzo},
@@ -73,6 +75,11 @@ constexpr std::array kMachines{
              kIdle),
     realtime("rt-direct-poll-flood", "the same beside a Linux that floods its network", kPolls,
              kFlood),
+    realtime("rt-event-halt",
+             "its ticks forwarded as events from the processor of a Linux that idles", kHalts,
+             kIdle, kForwarded),
+    realtime("rt-event-halt-flood", "the same from that of a Linux that floods its network", kHalts,
+             kFlood, kForwarded),
     Machine{"native-armv7", "Linux on the bare machine, Cortex-A9", "armhf", Host::Bare},
     Machine{"mezzo-armv7", "Linux on Mezzo, Cortex-A9", "armhf", Host::Mezzo},
     variant("armv7-strict", "the same with strict user access", "user_access = \"strict\"\n"),
@@ -128,7 +135,8 @@ interrupts = "ioapic"
 // What is measured, at its own address, with the PIT.
 std::string realtime(const Machine& machine) {
   return fmt::format(R"toml(memory = [{{ base = "4 MiB", size = "4 MiB" }}]
-interrupts = "pic"
+kind = "realtime"
+timer = "pit"
 {})toml",
                      machine.variant == nullptr ? "" : machine.variant);
 }

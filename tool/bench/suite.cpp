@@ -85,7 +85,8 @@ constexpr std::array kSuites{
         .counts = true,
         .guest = Guest::Rtos,
         .text = realtime_text,
-        .figures = realtime_figures},
+        .figures = realtime_figures,
+        .variants = true},
     Suite{.name = "armv7",
           .what =
               "micro on a Cortex-A9, with exits by cause; and with ways past the monitor left out",
