@@ -397,8 +397,7 @@ Ran recorded(const std::string& intervals) {
   return {.console = parse_console("@begin ticks\n" + intervals + "\n@status 0\n@end\n"),
           .counts = Json::parse(R"({"domains": ["kernel", "monitor"], "events": ["hlt", "nmi"],
             "cpus": [{"regions": {"28": {"events": [3, 0], "arrivals":
-              {"running": {}, "waiting": {"40": 3}, "longest": [9, 700]}}}}]})"),
-          .neighbour = {}};
+              {"running": {}, "waiting": {"40": 3}, "longest": [9, 700]}}}}]})")};
 }
 
 TEST(BenchRealtime, FiguresAreOfTheIntervals) {

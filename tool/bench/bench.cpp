@@ -171,7 +171,6 @@ class Run {
     }
     Ran run{.console = execute(execution),
             .counts = suite.counts ? read_counts(counts) : Json(),
-            .neighbour = {},
             .quick = options_.quick,
             .exact_time = boot.exact_time};
     if (machine.neighbour != nullptr) {

@@ -17,8 +17,8 @@ using Json = nlohmann::ordered_json;
 // What a run has left behind.
 struct Ran {
   Console console;
-  Json counts;        // the plugin's output, null for suites without
-  Console neighbour;  // without rows if there is none
+  Json counts{};        // the plugin's output, null for suites without
+  Console neighbour{};  // without rows if there is none
   bool quick = false;
   bool exact_time = true;  // Boot's
 };
