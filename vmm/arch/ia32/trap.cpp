@@ -48,16 +48,22 @@ struct Exit {
   }
 };
 
+// The short way takes roots of the kind in use, and none while paging is off.
+void allow_roots(Exit& exit) {
+  const Vcpu& vcpu = exit.cpu.vcpu;
+  const std::uint32_t roots = vcpu.paging() ? exit.partition.largest_piece().size : 0;
+  const bool pae = vcpu.root_kind() == RootKind::Pointers;
+  exit.cpu.fast.root_bytes = pae ? 0 : roots;
+  exit.cpu.fast.pointers_bytes = pae ? roots : 0;
+}
+
 // From its first access to a control register or HLT on, the kernel's segments of that moment have
 // fast exits, if they are flat: until the guest loads other tables.
 void allow_fast_path(Exit& exit, Op op) {
   const Frame& frame = exit.context.frame;
   FastPath& fast = exit.cpu.fast;
   if (op == Op::Lgdt || op == Op::Lldt) fast.code = fast.data = fast.stack = 0;
-  const std::uint32_t roots = exit.cpu.vcpu.paging() ? exit.partition.largest_piece().size : 0;
-  const bool pae = exit.cpu.vcpu.root_kind() == RootKind::Pointers;
-  fast.root_bytes = pae ? 0 : roots;
-  fast.pointers_bytes = pae ? roots : 0;
+  if (op == Op::MovToCr) allow_roots(exit);
   // Without a heartbeat every exit looks for a command.
   if (!has_heartbeat || frame.ring() != 1) return;
   if (op != Op::MovFromCr && op != Op::MovToCr && op != Op::Hlt) return;
