@@ -133,7 +133,6 @@ class Claims {
     }
     if (!direct_.empty()) path();
     clock();
-    devices();
     return std::move(claims_);
   }
 
@@ -263,7 +262,6 @@ class Claims {
         "ppm of the real-time clock's chip",
         fmt::format("{:.1f} ppm", error), error <= kTolerance);
   }
-  void devices() {}
 
   std::vector<Cell> direct_, event_;
   Json claims_ = Json::array();

@@ -1,6 +1,6 @@
 // The suite `realtime`: when the ticks of a real-time kernel come, on the bare machine and beside a
 // Linux on Mezzo, and what the monitor does before each. From a run's consoles and counts to
-// figures, a table, and the claims R1 to R8 of doc/benchmark.md.
+// figures, a table, and the claims R1 to R7 of doc/benchmark.md.
 #pragma once
 
 #include <string>
