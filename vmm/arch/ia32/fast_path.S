@@ -155,12 +155,6 @@ no_directory:
     orl %ebp, %ecx
     testl $RESERVED, %ecx
     jnz slow
-    .irp pointer, %eax, %ebx, %ebp      /* none of them is the last one's directory, too */
-    movl \pointer, %ecx
-    xorl %ss:MEZZO_FAST_LAST_POINTER, %ecx
-    andl $-PAGE, %ecx
-    jz slow
-    .endr
     movl %eax, %ss:(MEZZO_PAE_POINTERS + 0)
     movl %ebx, %ss:(MEZZO_PAE_POINTERS + 8)
     movl %ebp, %ss:(MEZZO_PAE_POINTERS + 16)

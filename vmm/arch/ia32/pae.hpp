@@ -35,9 +35,7 @@ struct Window {
 // last directory. `map_page`: (machine address of a page) -> std::uint64_t*, its words, until the
 // next call. What is not Installed has changed neither `pointers` nor the guest's memory.
 //
-// Only the last directory must be the partition's, because the monitor writes into it; and it must
-// be the last one's only, because the monitor would be in another GiB, too, below the end of the
-// guest's segments. The others
+// Only the last directory must be the partition's, because the monitor writes into it. The others
 // must be where machines of this board have memory, below 4 GiB, because which bits above are
 // reserved is the processor's affair.
 template <class MapPage>
@@ -61,10 +59,6 @@ template <class MapPage>
   } else {
     const auto directory = static_cast<std::uint32_t>(last & kAddress);
     if (!partition.owns(directory, plan::kPageSize)) return RootResult::OutsidePartition;
-    const auto is_last = [&](std::uint64_t pointer) { return (pointer & kAddress) == directory; };
-    if (std::ranges::any_of(std::span(taken).first(3), is_last)) {
-      return RootResult::OutsidePartition;
-    }
     std::uint64_t* const end = map_page(directory) + kDirectoryEntries;
     if (!std::ranges::equal(window.entries, std::span(end - 2, 2))) {
       std::ranges::copy(window.entries, end - 2);
