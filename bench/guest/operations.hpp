@@ -8,7 +8,8 @@
 
 namespace mezzo::bench {
 
-enum class Mark : std::uint32_t { Begin = 1, End = 2 };
+// An arrival is the first instruction of an interrupt's handler; its region says nothing.
+enum class Mark : std::uint32_t { Begin = 1, End = 2, Arrival = 3 };
 
 // x86: NOPL with the displacement kMarker | kind << 12 | region (Intel SDM volume 2, NOP).
 inline constexpr std::uint32_t kMarker = 0x4d5a0000;

@@ -60,6 +60,9 @@ void on_mark(unsigned vcpu, void* data) {
     case Mark::End:
       recorder(vcpu).end(id);
       break;
+    case Mark::Arrival:
+      recorder(vcpu).arrive();
+      break;
   }
 }
 
@@ -112,12 +115,15 @@ void translate_instruction(qemu_plugin_insn* instruction) {
     qemu_plugin_register_vcpu_insn_exec_cb(instruction, callback, QEMU_PLUGIN_CB_NO_REGS, data);
   };
   if (const auto marker = marker_of(bytes)) return on_execution(on_mark, pack(0, *marker));
-  // One virtual CPU needs no call to find its counter.
-  if (plugin->recorders.size() > 1 || !count_inline(instruction, recorder(0).counter(domain))) {
-    on_execution(on_instruction, pack(domain));
-  }
+  // Before it is counted: what is registered first is called first, and inline additions are last.
   if (const auto kind = kind_of(bytes, domain)) {
     on_execution(on_sensitive, pack(domain, *kind));
+  }
+  // One virtual CPU needs no call to find its counter.
+  const bool is_counted = plugin->table.counts(domain);
+  if (is_counted &&
+      (plugin->recorders.size() > 1 || !count_inline(instruction, recorder(0).counter(domain)))) {
+    on_execution(on_instruction, pack(domain));
   }
   if (plugin->table.has_events(domain)) {
     qemu_plugin_register_vcpu_mem_cb(instruction, on_store, QEMU_PLUGIN_CB_NO_REGS,

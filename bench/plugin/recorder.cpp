@@ -24,6 +24,24 @@ void write_list(std::ostream& out, const List& list, const Write& write) {
   out << (list.empty() ? "[]" : "]");
 }
 
+void write_lengths(std::ostream& out, const Lengths& lengths) {
+  const char* separator = "{";
+  for (const auto& [length, count] : lengths) {
+    out << separator << '"' << length << "\":" << count;
+    separator = ",";
+  }
+  out << (lengths.empty() ? "{}" : "}");
+}
+
+void write_arrivals(std::ostream& out, const Arrivals& arrivals) {
+  out << "\"running\":";
+  write_lengths(out, arrivals.running);
+  out << ",\"waiting\":";
+  write_lengths(out, arrivals.waiting);
+  out << ",\"longest\":";
+  write_list(out, arrivals.longest, [&](std::uint64_t length) { out << length; });
+}
+
 void write_counts(std::ostream& out, const Counts& counts) {
   const auto numbers = [&](const char* name, const std::vector<std::uint64_t>& list) {
     out << '"' << name << "\":";
@@ -51,11 +69,28 @@ void Counts::add(const Counts& now, const Counts& before) {
 }
 
 void Recorder::sensitive(std::size_t kind, std::size_t domain) {
+  if (waits(kind, table_.processor) && table_.counts(domain)) {
+    end_stretch();
+    stretch_ = counts_.instructions[domain] + 1;
+    waited_ = true;
+  }
   ++counts_.sensitive[kind * table_.domains.size() + domain];
   if (kind != kRootWrite || table_.traps(domain)) return;
   ++counts_.root_switches;
   counts_.pages += pages_.size();
   pages_.clear();
+}
+
+std::uint64_t Recorder::stretch() const { return counts_.instructions[domain_] - stretch_; }
+
+void Recorder::end_stretch() {
+  std::uint64_t& longest = arrivals_.longest[domain_];
+  longest = std::max(longest, stretch());
+}
+
+void Recorder::arrive() {
+  const bool waited = entered_ && last_waited_;
+  ++(waited ? arrivals_.waiting : arrivals_.running)[entered_ ? last_ : 0];
 }
 
 void Recorder::store(std::uint64_t address) {
@@ -75,18 +110,27 @@ void Recorder::change_domain(std::size_t domain) {
       counts_.event_instructions[event] += length;
       if (event_ != kNone) ++event_lengths_[event][length];
     }
+    end_stretch();
+    last_ = stretch();
+    last_waited_ = waited_;
   }
   domain_ = domain;
-  stay_ = counts_.instructions[domain];
+  stay_ = stretch_ = counts_.instructions[domain];
+  waited_ = false;
   event_ = kNone;
 }
 
-void Recorder::begin(std::uint32_t) { begin_ = counts_; }
+void Recorder::begin(std::uint32_t) {
+  begin_ = counts_;
+  arrivals_ = Arrivals(table_);
+}
 
 void Recorder::end(std::uint32_t id) {
-  Region& region = regions_.try_emplace(id, Region{0, Counts(table_)}).first->second;
+  Region& region =
+      regions_.try_emplace(id, Region{0, Counts(table_), Arrivals(table_)}).first->second;
   ++region.occurrences;
   region.counts.add(counts_, begin_);
+  region.arrivals = arrivals_;
 }
 
 std::string to_json(const Table& table, const std::vector<Recorder>& recorders) {
@@ -103,20 +147,16 @@ std::string to_json(const Table& table, const std::vector<Recorder>& recorders) 
     out << "\n{\"counts\":{";
     write_counts(out, recorder.counts());
     out << "},\n \"event_lengths\":";
-    write_list(out, recorder.event_lengths(), [&](const Recorder::Lengths& lengths) {
-      const char* comma = "{";
-      for (const auto& [length, stays] : lengths) {
-        out << comma << '"' << length << "\":" << stays;
-        comma = ",";
-      }
-      out << (lengths.empty() ? "{}" : "}");
-    });
+    write_list(out, recorder.event_lengths(),
+               [&](const Lengths& lengths) { write_lengths(out, lengths); });
     out << ",\n \"regions\":{";
     const char* separator = "";
     for (const auto& [id, region] : recorder.regions()) {
       out << separator << "\n  \"" << id << "\":{\"occurrences\":" << region.occurrences << ',';
       write_counts(out, region.counts);
-      out << '}';
+      out << ",\"arrivals\":{";
+      write_arrivals(out, region.arrivals);
+      out << "}}";
       separator = ",";
     }
     out << "}}";

@@ -34,25 +34,48 @@ struct Counts {
   void add(const Counts& now, const Counts& before);
 };
 
+// Of stretches of instructions: how many there were of each length.
+using Lengths = std::map<std::uint64_t, std::uint64_t>;
+
+// How interrupts came, and what could have held them up. A stretch ends where the domain changes,
+// and where the processor begins to wait.
+struct Arrivals {
+  // Instructions of another domain right before an arrival's: none if the handler's own was
+  // interrupted. `waiting`: of that domain since the processor waited there.
+  Lengths running, waiting;
+  std::vector<std::uint64_t> longest;  // stretch, of each domain
+
+  explicit Arrivals(const Table& table) : longest(table.domains.size()) {}
+};
+
 struct Region {
   std::uint64_t occurrences = 0;
   Counts counts;
+  Arrivals arrivals;  // of its last occurrence
 };
 
 class Recorder {
  public:
   explicit Recorder(const Table& table)
-      : table_(table), counts_(table), begin_(table), event_lengths_(table.events.size()) {}
+      : table_(table),
+        counts_(table),
+        begin_(table),
+        event_lengths_(table.events.size()),
+        arrivals_(table) {}
 
   void instruction(std::size_t domain) { ++*counter(domain); }
   // The count of a domain's instructions; stays where it is.
   [[nodiscard]] std::uint64_t* counter(std::size_t domain) { return &counts_.instructions[domain]; }
-  // The first instruction of a block: the only place where the domain can change.
+  // The first instruction of a block: the only place where the domain can change. A handler's is
+  // one.
   void block(std::size_t domain) {
-    if (domain != domain_) change_domain(domain);
+    entered_ = domain != domain_;
+    if (entered_) change_domain(domain);
   }
-  // An instruction of `kind`, an index in sensitive_names().
+  // An instruction of `kind`, an index in sensitive_names(), that has not been counted yet.
   void sensitive(std::size_t kind, std::size_t domain);
+  // The next instruction is the first of a handler.
+  void arrive();
   // A store to `address` by a domain that has events.
   void store(std::uint64_t address);
   void touch(std::uint64_t address) { pages_.insert(address >> kPageBits); }
@@ -67,7 +90,6 @@ class Recorder {
   [[nodiscard]] const std::map<std::uint32_t, Region>& regions() const { return regions_; }
   // For each event of the table, of the whole run: how many stays, of which it was the first event,
   // took so many instructions of its domain.
-  using Lengths = std::map<std::uint64_t, std::uint64_t>;
   [[nodiscard]] const std::vector<Lengths>& event_lengths() const { return event_lengths_; }
 
  private:
@@ -75,6 +97,9 @@ class Recorder {
   static constexpr unsigned kPageBits = 12;
 
   void change_domain(std::size_t domain);
+  // Of this domain, since it was entered or the processor waited.
+  [[nodiscard]] std::uint64_t stretch() const;
+  void end_stretch();
 
   const Table& table_;
   Counts counts_, begin_;
@@ -83,6 +108,12 @@ class Recorder {
   std::size_t event_ = kNone;  // the first one since then
   std::map<std::uint32_t, Region> regions_;
   std::vector<Lengths> event_lengths_;
+  Arrivals arrivals_;          // since the region's begin
+  std::uint64_t stretch_ = 0;  // instructions of this domain when its stretch began
+  bool entered_ = false;       // the domain, by this very block
+  bool waited_ = false;        // in this domain, since it was entered
+  std::uint64_t last_ = 0;     // length of the stretch before that
+  bool last_waited_ = false;
   std::unordered_set<std::uint64_t> pages_;
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mezzo::count {
@@ -86,6 +87,12 @@ inline constexpr std::array kSensitiveArm{
 
 // Index of the write of the page-table root, for each processor.
 inline constexpr std::size_t kRootWrite = 0;
+
+// Whether this is the instruction with which a processor waits for an interrupt.
+[[nodiscard]] constexpr bool waits(std::size_t kind, Processor processor) {
+  return processor == Processor::Arm ? std::string_view(kSensitiveArm[kind].name) == "wfi"
+                                     : kSensitive[kind].opcode == 0xf4;
+}
 
 // The names of all kinds, by index.
 [[nodiscard]] inline std::vector<std::string> sensitive_names(Processor processor) {

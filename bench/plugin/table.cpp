@@ -31,8 +31,8 @@ bool add_line(Table& table, const std::string& line) {
   std::istringstream words(line);
   std::string kind, name, first, last, more;
   if (!(words >> kind >> name)) return false;
-  if (kind == "traps") {
-    table.trapping.push_back(index_of(table.domains, name));
+  if (kind == "traps" || kind == "uncounted") {
+    (kind == "traps" ? table.trapping : table.uncounted).push_back(index_of(table.domains, name));
     return !(words >> more);
   }
   if (!(words >> first >> last) || words >> more) return false;
@@ -61,6 +61,10 @@ bool Table::traps(std::size_t domain) const {
   return std::ranges::find(trapping, domain) != trapping.end();
 }
 
+bool Table::counts(std::size_t domain) const {
+  return std::ranges::find(uncounted, domain) == uncounted.end();
+}
+
 bool Table::has_events(std::size_t domain) const {
   return std::ranges::find(events, domain, &Event::domain) != events.end();
 }
@@ -72,9 +76,10 @@ std::expected<Table, std::string> parse_table(std::string_view text) {
   for (int number = 1; std::getline(lines, line); ++number) {
     if (line.empty() || line.starts_with('#')) continue;
     if (!add_line(table, line)) {
-      return std::unexpected("line " + std::to_string(number) + ": '" + line +
-                             "' is neither 'domain NAME FIRST LAST' nor 'traps NAME' nor "
-                             "'event NAME DOMAIN ADDRESS'");
+      return std::unexpected(
+          "line " + std::to_string(number) + ": '" + line +
+          "' is neither 'domain NAME FIRST LAST' nor 'uncounted NAME' nor 'traps NAME' nor "
+          "'event NAME DOMAIN ADDRESS'");
     }
   }
   table.domains.emplace_back("other");

@@ -1,6 +1,7 @@
 // The table that tells the plugin what an address means. Lines of text, addresses in hexadecimal:
 //
 //   domain NAME FIRST LAST      instructions at these addresses (inclusive) belong to NAME
+//   uncounted NAME              instructions of this domain are not counted, which is faster
 //   traps NAME                  in this domain a switch of roots is no switch, but asks a monitor
 //   event NAME DOMAIN ADDRESS   a store of DOMAIN to this address is one event of this name: the
 //                               address is that of a counter in memory, which it increments
@@ -33,12 +34,13 @@ struct Table {
   Processor processor = Processor::X86;
   std::vector<std::string> domains;  // `other` is the last one
   std::vector<Range> ranges;
-  std::vector<std::size_t> trapping;  // domains
+  std::vector<std::size_t> trapping, uncounted;  // domains
   std::vector<Event> events;
 
   // The domain of an instruction at `address`.
   [[nodiscard]] std::size_t domain_of(std::uint64_t address) const;
   [[nodiscard]] bool traps(std::size_t domain) const;
+  [[nodiscard]] bool counts(std::size_t domain) const;
   // Whether stores of this domain can be events.
   [[nodiscard]] bool has_events(std::size_t domain) const;
 };

@@ -306,6 +306,7 @@ drawMonitor();
 drawArmv7();
 prepareModel();
 drawTwo();
+drawRealtime();
 drawPublished();
 drawSizes();
 drawMethod();

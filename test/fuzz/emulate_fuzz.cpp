@@ -118,8 +118,9 @@ Verdict one_exit(FakeGuest& guest, FuzzedDataProvider& data, const Partition& pa
     case 1: {
       if (guest.frame.ring() != 1) return Verdict::resume();
       QuietLog log;
-      guest.frame.eax = data.ConsumeIntegralInRange<std::uint32_t>(0, 9);
-      return ia32::answer_hypercall(guest.context, partition, log);
+      Doorbells doorbells;
+      guest.frame.eax = data.ConsumeIntegralInRange<std::uint32_t>(0, 12);
+      return ia32::answer_hypercall(guest.context, partition, doorbells, log);
     }
     default: {
       const auto instruction =

@@ -26,6 +26,7 @@ class Checker {
       const json::json_pointer target(schema["$ref"].get<std::string>().substr(1));
       return check(value, root_.at(target), where);
     }
+    if (schema.contains("anyOf")) check_alternatives(value, schema["anyOf"], where);
     if (schema.contains("type")) check_type(value, schema["type"], where);
     if (schema.contains("enum")) {
       const json& allowed = schema["enum"];
@@ -46,6 +47,18 @@ class Checker {
  private:
   void report(const std::string& where, const std::string& what) {
     text += fmt::format("{}: {}\n", where, what);
+  }
+
+  // What is wrong with each is told if it is none of them.
+  void check_alternatives(const json& value, const json& schemas, const std::string& where) {
+    std::string all;
+    for (const json& schema : schemas) {
+      Checker alternative(root_);
+      alternative.check(value, schema, where);
+      if (alternative.text.empty()) return;
+      all += alternative.text;
+    }
+    text += all;
   }
 
   void check_type(const json& value, const json& type, const std::string& where) {

@@ -30,7 +30,7 @@ TEST(CountTable, BadLinesAreNamed) {
   for (const char* line :
        {"domain", "domain user", "domain user 0", "domain user 0 x", "domain user 5 4",
         "domain user 0 1 2", "watch user 0 1", "traps", "event", "event cps monitor",
-        "event cps monitor x", "event cps monitor 1 2"}) {
+        "event cps monitor x", "event cps monitor 1 2", "uncounted"}) {
     const auto parsed = parse_table(std::string("domain a 0 1\n") + line);
     ASSERT_FALSE(parsed) << line;
     EXPECT_TRUE(parsed.error().starts_with("line 2: ")) << parsed.error();
@@ -156,12 +156,54 @@ TEST(Recorder, StoresToCountersAreEvents) {
   EXPECT_EQ(recorder.counts().event_instructions, (std::vector<std::uint64_t>{2, 4, 1}));
   stay({0xffc00100});
   stay({0xffc00100, 0xffc00100});
-  EXPECT_EQ(recorder.event_lengths()[0], (Recorder::Lengths{{2, 2}, {3, 1}}));
-  EXPECT_EQ(recorder.event_lengths()[1], (Recorder::Lengths{{4, 1}}));
+  EXPECT_EQ(recorder.event_lengths()[0], (Lengths{{2, 2}, {3, 1}}));
+  EXPECT_EQ(recorder.event_lengths()[1], (Lengths{{4, 1}}));
   const auto json = nlohmann::json::parse(to_json(known, std::vector{recorder}));
   EXPECT_EQ(json["cpus"][0]["event_lengths"].dump(), R"([{"2":2,"3":1},{"4":1}])");
   EXPECT_TRUE(known.has_events(kMonitor));
   EXPECT_FALSE(known.has_events(kKernel));
+}
+
+// What precedes a handler: its own domain, a stay elsewhere, or what is left of one after a wait.
+TEST(Recorder, ArrivalsTellWhatWasExecutedBeforeThem) {
+  const Table known = table();
+  Recorder recorder(known);
+  const std::size_t hlt = *sensitive_kind({0xf4}, Processor::X86);
+  const auto execute = [&](std::size_t domain, int count) {
+    recorder.block(domain);
+    for (int n = 0; n < count; ++n) recorder.instruction(domain);
+  };
+  const auto wait = [&](std::size_t domain) {
+    recorder.block(domain);
+    recorder.sensitive(hlt, domain);
+    recorder.instruction(domain);
+  };
+  execute(kKernel, 1);
+  recorder.arrive();  // forgotten at the region's begin
+  recorder.begin(7);
+  execute(kKernel, 5);
+  execute(kKernel, 0);
+  recorder.arrive();
+  execute(kMonitor, 9);
+  execute(kKernel, 0);
+  recorder.arrive();
+  wait(kKernel);  // which exits
+  execute(kMonitor, 20);
+  wait(kMonitor);
+  execute(kMonitor, 4);
+  wait(kMonitor);
+  execute(kMonitor, 3);
+  execute(kKernel, 0);
+  recorder.arrive();
+  execute(kKernel, 2);
+  recorder.end(7);
+  const Arrivals& arrivals = recorder.regions().at(7).arrivals;
+  EXPECT_EQ(arrivals.running, (Lengths{{0, 1}, {9, 1}}));
+  EXPECT_EQ(arrivals.waiting, (Lengths{{3, 1}}));
+  EXPECT_EQ(arrivals.longest[kMonitor], 20u);
+  EXPECT_EQ(arrivals.longest[kUser], 0u);
+  const auto json = nlohmann::json::parse(to_json(known, std::vector{recorder}));
+  EXPECT_EQ(json["cpus"][0]["regions"]["7"]["arrivals"]["running"].dump(), R"({"0":1,"9":1})");
 }
 
 TEST(Recorder, WritesJson) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "guest/rtos/record.hpp"
+#include "guest/rtos/statistics.hpp"
 #include "support/rtos_port.hpp"
 
 namespace mezzo {
@@ -213,6 +215,32 @@ TEST_F(Rtos, AlarmsComeOnceOrAgain) {
   kernel->start(again.alarm, 100, 0, count, &again);  // anew
   for (int n = 0; n < 50; ++n) tick();
   EXPECT_EQ(again.count, 4);
+}
+
+TEST(RtosStatistics, KeepLeastMeanAndMost) {
+  rtos::Statistics statistics;
+  EXPECT_EQ(statistics.count(), 0u);
+  for (const std::uint32_t value : {7u, 3u, 0xffffffffu, 5u}) statistics.add(value);
+  EXPECT_EQ(statistics.least(), 3u);
+  EXPECT_EQ(statistics.most(), 0xffffffffu);
+  EXPECT_EQ(statistics.mean(), 0x40000003u);
+  EXPECT_EQ(statistics.count(), 4u);
+}
+
+TEST(RtosRecord, TakesTheTicksThatAreWanted) {
+  using Added = rtos::Record::Added;
+  rtos::Record record;
+  EXPECT_EQ(record.add(0, 1), Added::None);
+  EXPECT_EQ(record.intervals(), 0u);
+  record.want(5, 3);
+  EXPECT_EQ(record.add(4, 100), Added::None);
+  EXPECT_EQ(record.add(5, 0x1'ffff'fff0), Added::First);
+  EXPECT_EQ(record.add(6, 0x2'0000'0010), Added::More);
+  EXPECT_EQ(record.add(7, 0x2'0000'0011), Added::Last);
+  EXPECT_EQ(record.add(8, 0x2'0000'0012), Added::None);
+  ASSERT_EQ(record.intervals(), 2u);
+  EXPECT_EQ(record.interval(0), 0x20u);
+  EXPECT_EQ(record.interval(1), 1u);
 }
 
 }  // namespace

@@ -73,7 +73,8 @@ TEST_F(PaeRoot, ReservedBitsAreRefusedAsTheProcessorDoes) {
       EXPECT_EQ(take_with(index, pointer), RootResult::ReservedBits) << index << " " << bit;
     }
     for (const unsigned bit : {3U, 4U, 9U, 10U, 11U}) {
-      const std::uint64_t pointer = kDirectory | 1 | std::uint64_t{1} << bit;
+      const std::uint32_t directory = index == 3 ? kDirectory : kDirectory + 0x1000;
+      const std::uint64_t pointer = directory | 1 | std::uint64_t{1} << bit;
       EXPECT_EQ(take_with(index, pointer), RootResult::Installed) << index << " " << bit;
       EXPECT_EQ(memory.pointers[index], pointer);
     }
@@ -105,6 +106,12 @@ TEST_F(PaeRoot, TheLastDirectoryMustBeThePartitionsMemory) {
     EXPECT_EQ(take_with(3, directory | 1), RootResult::OutsidePartition) << directory;
   }
   EXPECT_EQ(take_with(3, (PaeMemory::kEnd - 0x1000) | 1), RootResult::Installed);
+}
+
+// As Linux does while it starts: one directory for the first GiB and for the last one.
+TEST_F(PaeRoot, TheLastDirectoryMayServeAnotherGibToo) {
+  EXPECT_EQ(take_with(0, kDirectory | 1), RootResult::Installed);
+  EXPECT_EQ(memory.pointers[0], memory.pointers[3]);
 }
 
 TEST_F(PaeRoot, TheTableMustBeThePartitionsMemory) {

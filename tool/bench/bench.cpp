@@ -11,6 +11,7 @@
 #include "base/sha256.hpp"
 #include "bench/claims.hpp"
 #include "bench/counts.hpp"
+#include "bench/realtime.hpp"
 #include "loader/kernel.hpp"
 #include "mezzo_build.hpp"
 #include "run/qemu.hpp"
@@ -30,9 +31,11 @@ bool chosen(const std::vector<std::string>& names, const Suite& suite) {
          });
 }
 
-// A quick run has no variants, unless it is asked for one.
+// A quick run has no variants and no load beside a real-time kernel, unless it is asked for one.
 bool chosen(const std::vector<std::string>& names, const Machine& machine, bool quick) {
-  return (names.empty() && !(quick && machine.variant != nullptr)) ||
+  const bool left_out =
+      machine.variant != nullptr || (machine.realtime != nullptr && is_flooded(machine));
+  return (names.empty() && !(quick && left_out)) ||
          std::ranges::find(names, machine.name) != names.end();
 }
 
@@ -109,10 +112,10 @@ class Run {
 
  private:
   // A neighbour that has not begun its load, or has ended it, is no neighbour.
-  static void check_neighbour(const std::filesystem::path& console) {
+  static Console neighbour_in(const std::filesystem::path& console, bool must_work) {
     const base::Bytes text = base::read_file(console);
-    const Console said = parse_console({reinterpret_cast<const char*>(text.data()), text.size()});
-    if (!said.rows.empty() && said.rows.back().status < 0) return;
+    Console said = parse_console({reinterpret_cast<const char*>(text.data()), text.size()});
+    if (!must_work || (!said.rows.empty() && said.rows.back().status < 0)) return said;
     throw UserError("the neighbour did not do what it should",
                     fmt::format("Its console is {}.", console.string()));
   }
@@ -166,11 +169,19 @@ class Run {
                                           counts_pages(suite));
       execution.command.insert(execution.command.end(), {"-plugin", plugin});
     }
-    const Console console = execute(execution);
-    if (machine.neighbour != nullptr) check_neighbour(folder / "neighbour.txt");
-    const Json figures = suite.figures(console, suite.counts ? read_counts(counts) : Json());
-    return {{"suite", suite.name},      {"machine", machine.name}, {"qemu", boot.qemu},
-            {"kernel", console.kernel}, {"parts", parts_of(boot)}, {"command", nullptr},
+    Ran run{.console = execute(execution),
+            .counts = suite.counts ? read_counts(counts) : Json(),
+            .quick = options_.quick,
+            .exact_time = boot.exact_time};
+    if (machine.neighbour != nullptr) {
+      // The real-time kernel's starts beside it, and in a quick run is no further than that.
+      run.neighbour =
+          neighbour_in(folder / "neighbour.txt", machine.realtime == nullptr || !options_.quick);
+    }
+    const Json figures = suite.figures(run);
+    return {{"suite", suite.name},     {"machine", machine.name},
+            {"qemu", boot.qemu},       {"kernel", run.console.kernel},
+            {"parts", parts_of(boot)}, {"command", nullptr},
             {"figures", figures}};
   }
 
@@ -213,6 +224,9 @@ Json measure(const Options& options) {
   }
   if (Json claims = armv7_claims(result, read_published(options.report)); !claims.empty()) {
     result["claims"] = std::move(claims);
+  }
+  if (Json claims = realtime_claims(result); !claims.empty()) {
+    result["realtime claims"] = std::move(claims);
   }
   base::write_file(options.directory / "result.json", text_of(result));
   return result;

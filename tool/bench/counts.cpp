@@ -40,27 +40,31 @@ constexpr char kArmv7[] =
     "domain user 0 beffffff\n"
     "domain kernel bf000000 ffffffff\n";
 
+// The first partition's counters, in the status region at the window's start, as events. Only the
+// low half of a counter is at its address: so one increment is one store there.
+std::string exit_events(plan::Architecture architecture, std::uint32_t window) {
+  constexpr std::size_t kCounters =
+      offsetof(status::Region, partitions) + offsetof(status::PartitionStatus, exits);
+  std::string table;
+  for (std::uint32_t cause = 0; cause < run::exit_causes_of(architecture); ++cause) {
+    table += fmt::format("event {} monitor {:x}\n", run::name_of_cause(architecture, cause),
+                         window + kCounters + cause * sizeof(std::uint64_t));
+  }
+  return table;
+}
+
 std::string armv7_on_mezzo() {
   using armv7::layout::kWindow;
   constexpr std::uint32_t kWindowEnd = kWindow + armv7::layout::kWindowSize - 1;
   constexpr std::uint32_t kStubs = MEZZO_STUBS, kStubsEnd = kStubs + MEZZO_STUBS_SIZE - 1;
-  std::string table = fmt::format(
+  const std::string table = fmt::format(
       "domain user 0 beffffff\n"
       "domain stubs {:x} {:x}\n"
       "domain monitor {:x} {:x}\n"
       "domain kernel bf000000 ffffffff\n"
       "traps kernel\n",
       kStubs, kStubsEnd, kWindow, kWindowEnd);
-  // The first partition's counters, in the status region at the window's start. Only the low half
-  // of a counter is at its address: so one increment is one store there.
-  constexpr std::size_t kCounters =
-      kWindow + offsetof(status::Region, partitions) + offsetof(status::PartitionStatus, exits);
-  for (std::uint32_t cause = 0; cause < run::exit_causes_of(plan::Architecture::Armv7); ++cause) {
-    table +=
-        fmt::format("event {} monitor {:x}\n", run::name_of_cause(plan::Architecture::Armv7, cause),
-                    kCounters + cause * sizeof(std::uint64_t));
-  }
-  return table;
+  return table + exit_events(plan::Architecture::Armv7, kWindow);
 }
 
 // The probe runs at low addresses, on a bare machine as on the monitor.
@@ -71,6 +75,14 @@ constexpr char kProbeMezzo[] =
     "domain kernel 0 ffbfffff\n"
     "domain monitor ffc00000 ffffffff\n"
     "traps kernel\n";
+
+// The real-time kernel runs at low addresses, too, and beside it a Linux.
+std::string rtos_on(Host host) {
+  constexpr char kUncounted[] = "uncounted kernel\n";
+  if (host == Host::Bare) return std::string(kProbe) + kUncounted;
+  return std::string(kProbeMezzo) + kUncounted +
+         exit_events(plan::Architecture::Ia32, plan::kMonitorWindow);
+}
 
 // The figures of one region on one processor.
 Json figures_of(const Json& counts, const Json& region) {
@@ -131,6 +143,7 @@ Json figures_of(const Json& counts, const Json& region) {
 
 std::string domains_of(const Machine& machine, Guest guest) {
   if (guest == Guest::Probe) return machine.host == Host::Bare ? kProbe : kProbeMezzo;
+  if (guest == Guest::Rtos) return rtos_on(machine.host);
   if (machine.is_armv7()) return machine.host == Host::Bare ? kArmv7 : armv7_on_mezzo();
   const bool amd64 = machine.architecture == std::string_view("amd64");
   switch (machine.host) {

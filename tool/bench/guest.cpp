@@ -151,9 +151,12 @@ std::filesystem::path GuestBuilder::initramfs(const Workload& workload,
 }
 
 Files GuestBuilder::build(const Workload& workload) {
-  if (workload.guest == Guest::Probe) {
-    Files files{.kernel = program("guest/probe.elf"), .initramfs = {}, .cmdline = workload.text};
-    parts_.push_back({"probe", "", base::sha256(base::read_file(files.kernel))});
+  if (workload.guest != Guest::Linux) {
+    const std::string name = workload.guest == Guest::Probe ? "probe" : "rtos";
+    Files files{.kernel = program(fmt::format("guest/{}.elf", name)),
+                .initramfs = {},
+                .cmdline = workload.text};
+    parts_.push_back({name, "", base::sha256(base::read_file(files.kernel))});
     return files;
   }
   const auto kernel = package(distribution_.kernel);

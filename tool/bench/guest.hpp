@@ -1,4 +1,5 @@
-// What boots on a machine: Linux from Debian's packages with an initramfs of our own, or the probe.
+// What boots on a machine: Linux from Debian's packages with an initramfs of our own, or a kernel
+// of our own.
 #pragma once
 
 #include <filesystem>
@@ -11,9 +12,9 @@
 
 namespace mezzo::bench {
 
-// Linux with a shell script (see bench/guest/init.sh), or the probe (guest/probe), a bare kernel
-// for i386, with a command line.
-enum class Guest { Linux, Probe };
+// Linux with a shell script (see bench/guest/init.sh), or the probe (guest/probe) or the real-time
+// kernel (guest/rtos), bare kernels for i386, with a command line.
+enum class Guest { Linux, Probe, Rtos };
 struct Workload {
   Guest guest;
   std::string text;
@@ -35,7 +36,7 @@ struct Sources {
 };
 
 struct Files {
-  std::filesystem::path kernel, initramfs;  // the probe has no initramfs
+  std::filesystem::path kernel, initramfs;  // bare kernels have no initramfs
   std::string cmdline;                      // without the console's name
   std::filesystem::path device_tree{};      // of the board; only for Arm
 };

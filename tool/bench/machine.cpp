@@ -39,6 +39,22 @@ constexpr Machine variant(const char* name, const char* title, const char* keys)
       .name = name, .title = title, .architecture = "armhf", .host = Host::Mezzo, .variant = keys};
 }
 
+// Beside them: on the bare machine there is no Linux. By the record's first tick the load is there;
+// a kernel that keeps its processor busy leaves Linux half of the virtual time.
+constexpr Machine realtime(const char* name, const char* title, const char* options,
+                           const char* neighbour = nullptr, const char* keys = nullptr) {
+  return {.name = name,
+          .title = title,
+          .architecture = "i386",
+          .host = neighbour == nullptr ? Host::Bare : Host::Mezzo,
+          .neighbour = neighbour,
+          .variant = keys,
+          .realtime = options};
+}
+constexpr char kHalts[] = "idle=halt from=14000", kPolls[] = "idle=poll from=26000";
+
+constexpr char kForwarded[] = "forwarded_by = \"neighbour\"\n";
+
 constexpr std::array kMachines{
     Machine{"native", "Linux on the bare machine, i386", "i386", Host::Bare},
     Machine{"mezzo", "Linux on Mezzo, i386", "i386", Host::Mezzo},
@@ -49,6 +65,21 @@ constexpr std::array kMachines{
     Machine{"beside-storm", "beside one that calls its kernel without end", "i386", Host::Mezzo,
             kStorm},
     Machine{"beside-flood", "beside one that floods its network", "i386", Host::Mezzo, kFlood},
+    realtime("rt-native-halt", "a real-time kernel alone on the bare machine, which waits by HLT",
+             "idle=halt from=10"),
+    realtime("rt-native-poll", "the same, which keeps its processor busy", "idle=poll from=10"),
+    realtime("rt-direct-halt", "on Mezzo beside a Linux that idles; waits by HLT", kHalts, kIdle),
+    realtime("rt-direct-halt-flood", "the same beside a Linux that floods its network", kHalts,
+             kFlood),
+    realtime("rt-direct-poll", "beside a Linux that idles; keeps its processor busy", kPolls,
+             kIdle),
+    realtime("rt-direct-poll-flood", "the same beside a Linux that floods its network", kPolls,
+             kFlood),
+    realtime("rt-event-halt",
+             "its ticks forwarded as events from the processor of a Linux that idles", kHalts,
+             kIdle, kForwarded),
+    realtime("rt-event-halt-flood", "the same from that of a Linux that floods its network", kHalts,
+             kFlood, kForwarded),
     Machine{"native-armv7", "Linux on the bare machine, Cortex-A9", "armhf", Host::Bare},
     Machine{"mezzo-armv7", "Linux on Mezzo, Cortex-A9", "armhf", Host::Mezzo},
     variant("armv7-strict", "the same with strict user access", "user_access = \"strict\"\n"),
@@ -101,12 +132,26 @@ interrupts = "ioapic"
                      files.initramfs.string());
 }
 
+// What is measured, at its own address, with the PIT.
+std::string realtime(const Machine& machine) {
+  return fmt::format(R"toml(memory = [{{ base = "4 MiB", size = "4 MiB" }}]
+kind = "realtime"
+timer = "pit"
+{})toml",
+                     machine.variant == nullptr ? "" : machine.variant);
+}
+
 // The neighbour has the network cards, so the measured guest has the PIC.
-std::string beside(const Files& files, const Files& neighbour) {
+std::string measured_linux(const Files& files) {
   return fmt::format(R"toml(memory = "256 MiB"
 initramfs = {{ file = "{}" }}
 interrupts = "pic"
+)toml",
+                     files.initramfs.string());
+}
 
+std::string neighbour_of(const Files& neighbour) {
+  return fmt::format(R"toml(
 [[partition]]
 name = "neighbour"
 cpu = 1
@@ -118,8 +163,7 @@ initramfs = {{ file = "{}" }}
 devices = ["pci", "rtc"]
 interrupts = "ioapic"
 )toml",
-                     files.initramfs.string(), neighbour.kernel.string(), neighbour.cmdline,
-                     neighbour.initramfs.string());
+                     neighbour.kernel.string(), neighbour.cmdline, neighbour.initramfs.string());
 }
 
 // `rest`: of the measured guest's partition, and what follows.
@@ -200,20 +244,45 @@ void boot_mezzo(Boot& boot, const Machine& machine, const Files& files, GuestBui
     append(boot.command, {"-kernel", mezzo_image(files, 1, alone(files), sources).string()});
     return;
   }
-  const Files neighbour =
-      builder.build({.guest = Guest::Linux, .text = machine.neighbour, .modules = {"e1000"}});
-  const auto image = mezzo_image(files, 2, beside(files, neighbour), sources);
+  const bool is_realtime = machine.realtime != nullptr;
+  const std::string clock = is_realtime ? "/bin/load clock &\n" : "";
+  const Files neighbour = builder.build(
+      {.guest = Guest::Linux, .text = clock + machine.neighbour, .modules = {"e1000"}});
+  const auto image = mezzo_image(
+      files, 2, (is_realtime ? realtime(machine) : measured_linux(files)) + neighbour_of(neighbour),
+      sources);
   append(boot.command, {"-kernel", image.string(), "-smp", "2"});
   for (const char* card : {"0", "1"}) {
     append(boot.command, {"-netdev", fmt::format("hubport,id=port{},hubid=0", card), "-device",
                           fmt::format("e1000,netdev=port{}", card)});
   }
-  use_newer_qemu(boot, sources);
+}
+
+// Two processors, or a real-time kernel whose time is measured, need the newer QEMU. What the
+// monitor executes says the installed one, too.
+void choose_qemu(Boot& boot, const Machine& machine, const Sources& sources) {
+  if (machine.neighbour == nullptr && machine.realtime == nullptr) return;
+  if (machine.realtime == nullptr) return use_newer_qemu(boot, sources);
+  Boot newer = boot;
+  try {
+    use_newer_qemu(newer, sources);
+    boot = std::move(newer);
+  } catch (const UserError& error) {
+    fmt::print(stderr,
+               "mezzo: {}: no times of intervals, only instructions before each tick: {}\n    do "
+               "this: {}\n",
+               machine.name, error.what(), error.remedy());
+    const auto icount = std::ranges::find(boot.command, "-icount");
+    boot.command.erase(icount, icount + 2);
+    boot.exact_time = false;
+  }
 }
 
 }  // namespace
 
 std::span<const Machine> machines() { return kMachines; }
+
+bool is_flooded(const Machine& machine) { return machine.neighbour == kFlood; }
 
 void append_fixed_time(std::vector<std::string>& command) {
   append(command,
@@ -231,7 +300,9 @@ const Machine& baseline_of(const Machine& machine) {
 Boot prepare(const Machine& machine, const Workload& workload, const Sources& sources) {
   base::make_directory(sources.directory);
   GuestBuilder builder(machine.architecture, sources);
-  const Files files = builder.build(workload);
+  Workload whole = workload;
+  if (machine.realtime != nullptr) whole.text += machine.realtime;
+  const Files files = builder.build(whole);
   Boot boot;
   if (machine.is_armv7()) {
     boot = prepare_armv7(machine, files, sources);
@@ -257,6 +328,7 @@ Boot prepare(const Machine& machine, const Workload& workload, const Sources& so
                           files.initramfs.string())});
       break;
   }
+  choose_qemu(boot, machine, sources);
   boot.parts.insert(boot.parts.begin(), builder.parts().begin(), builder.parts().end());
   return boot;
 }

@@ -21,6 +21,7 @@ struct Machine {
   Host host;
   const char* neighbour = nullptr;  // what a second guest does, as a script; only on Mezzo
   const char* variant = nullptr;    // keys of the guest's partition; another way of Mezzo's
+  const char* realtime = nullptr;   // for the real-time kernel, and no other guest: its options
 
   // A Versatile Express with a Cortex-A9; all others are PCs.
   [[nodiscard]] bool is_armv7() const { return architecture == std::string_view("armhf"); }
@@ -31,6 +32,9 @@ struct Machine {
 
 // What `machine` is compared with: the bare machine, or the one with an idle neighbour.
 [[nodiscard]] const Machine& baseline_of(const Machine& machine);
+
+// Whether its neighbour floods its network.
+[[nodiscard]] bool is_flooded(const Machine& machine);
 
 // QEMU's options that every machine has: virtual time, one thread, no chance, nothing but what is
 // asked for. QEMU's -icount repeats a run exactly only with `sleep=off` and a fixed date.
@@ -43,6 +47,7 @@ struct Boot {
   std::filesystem::path monitor;  // its ELF file, if there is one
   std::string qemu;               // version
   int plugin_api = 1;             // of this QEMU
+  bool exact_time = true;         // virtual time says something
 };
 
 // Fetches and assembles what `machine` needs for `workload`. Throws UserError.

@@ -44,6 +44,7 @@ std::string report_of(const Json& result, const ReportParts& parts) {
   put(page, "result", for_script(text_of(result)));
   put(page, "published", for_script(content_of(parts.folder / "published.json")));
   put(page, "armv7", content_of(parts.folder / "armv7.js"));
+  put(page, "realtime", content_of(parts.folder / "realtime.js"));
   put(page, "report", content_of(parts.folder / "report.js"));
   put(page, "echarts", content_of(parts.echarts));
   return page;

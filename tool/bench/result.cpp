@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "bench/realtime.hpp"
 
 namespace mezzo::bench {
 
@@ -125,8 +126,10 @@ std::string table_of(const Json& result) {
   std::string text =
       "Instructions for each operation, and their ratio to the bare machine's\n(of two guests: to "
       "the one beside an idle neighbour):\n";
-  for (const Suite& suite : suites()) add_suite(text, result, suite);
-  return text;
+  for (const Suite& suite : suites()) {
+    if (suite.guest != Guest::Rtos) add_suite(text, result, suite);
+  }
+  return text + realtime_table(result);
 }
 
 Comparison compare(const Json& earlier, const Json& later, double threshold) {

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "bench/counts.hpp"
 #include "bench/lmbench.hpp"
+#include "bench/realtime.hpp"
 
 namespace mezzo::bench {
 
@@ -19,7 +20,8 @@ const LmbenchRow& row_named(std::string_view name) {
   return *std::ranges::find_if(rows, [&](const LmbenchRow& row) { return row.name == name; });
 }
 
-Json lmbench_figures(const Console& console, const Json&) {
+Json lmbench_figures(const Ran& run) {
+  const Console& console = run.console;
   if (!console.missing.empty()) {
     throw UserError(
         fmt::format("lmbench's helper '{}' does not run in the guest, so its figures "
@@ -41,14 +43,14 @@ Json lmbench_figures(const Console& console, const Json&) {
 
 std::string micro_script(bool) { return "run micro /bin/micro\n"; }
 
-Json counted_figures(const Console& console, const Json& counts) {
-  for (const Row& row : console.rows) {
+Json counted_figures(const Ran& run) {
+  for (const Row& row : run.console.rows) {
     if (row.status != 0) {
       throw UserError(
           fmt::format("'{}' failed (status {}):\n{}", row.name, row.status, row.output));
     }
   }
-  return operation_figures(counts);
+  return operation_figures(run.counts);
 }
 
 constexpr std::array kSuites{
@@ -77,6 +79,14 @@ constexpr std::array kSuites{
           .text = [](bool) { return "sleep 8\n" + micro_script(false); },
           .figures = counted_figures,
           .beside_neighbours = true},
+    Suite{
+        .name = "realtime",
+        .what = "ticks of a real-time kernel alone and beside a Linux, and the way to its handler",
+        .counts = true,
+        .guest = Guest::Rtos,
+        .text = realtime_text,
+        .figures = realtime_figures,
+        .variants = true},
     Suite{.name = "armv7",
           .what =
               "micro on a Cortex-A9, with exits by cause; and with ways past the monitor left out",

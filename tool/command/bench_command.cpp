@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "bench/bench.hpp"
 #include "bench/claims.hpp"
+#include "bench/realtime.hpp"
 #include "bench/report.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
@@ -92,7 +93,8 @@ int measure(const Options& options) {
                            .refresh = options.refresh,
                            .progress = show_progress()};
   const bench::Json result = bench::measure(bench_options);
-  fmt::print("{}{}\nThe result is {}.\n", bench::table_of(result), bench::claims_text(result),
+  fmt::print("{}{}\nThe result is {}.\n", bench::table_of(result),
+             bench::claims_text(result) + bench::realtime_claims_text(result),
              (bench_options.directory / "result.json").string());
   const auto page = bench_options.directory / "report.html";
   base::write_file(page, bench::report_of(result, report_parts()));

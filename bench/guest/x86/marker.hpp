@@ -2,8 +2,11 @@
 #pragma once
 
 #include "bench/guest/operations.hpp"
+#include "bench/guest/x86/marker.h"
 
 namespace mezzo::bench {
+
+static_assert(kMarker == MEZZO_MARKER && Mark::Arrival == Mark{3});
 
 template <Mark mark, Operation operation>
 [[gnu::always_inline]] inline void mark_here() {

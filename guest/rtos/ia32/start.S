@@ -1,4 +1,6 @@
 // Entry from a multiboot 1 boot loader, the handlers' doors, and the change of stacks. Written as for ring 0 of a bare PC.
+#include "bench/guest/x86/marker.h"
+
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 0x00000002 /* memory information wanted */
 
@@ -37,6 +39,7 @@ reload_segments:
     .globl \name
     .align 16
 \name:
+    MEZZO_MARK_ARRIVAL                  /* a NOP, for the benchmark */
     pushal
     rdtsc
     cld

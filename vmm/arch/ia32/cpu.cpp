@@ -99,6 +99,7 @@ void start_processor(Cpu& cpu, std::uint8_t apic_id) {
                                   layout::kApStart / plan::kPageSize);
     for (int n = 0; n < kPatienceMs && !arrived; ++n) board::pc::wait_pit(kPitMillisecond);
   }
+  cpu.has_started = arrived;
   if (!arrived) {
     local_apic::send(apic_id, local_apic::kDeliverInit | local_apic::kAssert);
     log.line("processor ", cpu.index, " did not start");

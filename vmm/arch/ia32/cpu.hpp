@@ -49,6 +49,7 @@ struct alignas(plan::kPageSize) Cpu {
   std::uint32_t index;      // the plan's CPU number
   std::uint32_t machine;    // machine address of this structure
   std::uint32_t partition;  // index in the plan, or kNoPartition
+  bool has_started;         // it has answered its start-up message, or is the boot processor
 
   OwedAnswer owed;
 };

@@ -99,12 +99,17 @@ return_iret_fault:
     pushl $MEZZO_RETURN_FAULT
     jmp enter_monitor
 
-/* void idle_wait(): interrupts off on entry and exit. Returns after an interrupt or an NMI, whose
-   handler moves the interrupted EIP to idle_wait_end. */
+/* void idle_wait(bool polls): interrupts off on entry and exit. Halts, or spins. Returns after an interrupt or
+   an NMI, whose handler moves the interrupted EIP to idle_wait_end. */
     .globl idle_wait, idle_wait_end
 idle_wait:
+    cmpb $0, 4(%esp)
     sti
+    jne 1f
     hlt
+    jmp idle_wait
+1:  pause
+    jmp 1b
 idle_wait_end:
     cli
     ret

@@ -1,5 +1,5 @@
-// Which processors the heartbeat reaches. A real-time partition's is not among them, so that
-// nothing of the monitor comes between its guest and its interrupts.
+// Which processors the heartbeat reaches. A real-time partition's is not among them, if there is
+// one without, so that nothing of the monitor comes between its guest and its interrupts.
 #include "irq/heartbeat.hpp"
 
 #include "arch/ia32/local_apic.hpp"
@@ -39,7 +39,7 @@ void start_heartbeat() {
   for (std::uint32_t n = status_region.cpu_count; n-- > 0;) {
     if (is_real_time(n)) {
       is_relayed = true;
-    } else {
+    } else if (cpus[n].has_started) {
       first = n;
     }
   }

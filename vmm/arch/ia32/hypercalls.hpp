@@ -67,7 +67,8 @@ template <Machine M>
       f.edx = end->which;
       return 0;
     case Call::Listen: {
-      const bool good = f.ecx == 0 || (f.ecx >= Doorbells::kFirstVector && f.ecx <= 255);
+      const bool good = f.ecx == 0 || (f.ecx >= Doorbells::kFirstVector && f.ecx <= 255 &&
+                                       !is_event_vector(f.ecx));
       // An end with a line listens by that.
       if (!good || channel.ends[end->which].line != plan::kNoLine) {
         return hypercall_error(hypercall::Error::BadArgument);

@@ -100,7 +100,7 @@ inline void out(std::uint16_t port, Value value) {
 
 extern "C" {
 [[noreturn]] void launch(Frame* frame);
-void idle_wait();
+void idle_wait(bool polls);
 void idle_wait_end();
 void fast_idle();  // likewise on the short way: where it waits, and where it goes on
 void fast_idle_end();

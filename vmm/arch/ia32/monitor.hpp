@@ -63,7 +63,7 @@ extern bool has_heartbeat;
 // The CPU that keeps time: the first one without a real-time partition, or else the first.
 [[nodiscard]] std::uint32_t timekeeper();
 // Called for each heartbeat: where only the timekeeper has it, it hands it on to the CPU whose
-// partition the tool has a command for.
+// partition the tool has a command for, and to those whose guests have doorbells at their I/O APIC.
 void relay_heartbeat(const Cpu& cpu);
 
 // Loads fs and gs; a selector the processor refuses becomes null.

@@ -290,11 +290,8 @@ void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value
   }
 }
 
-// The guest is not in the middle of sending one itself: it has called the monitor, or is a process.
 void Processor::interrupt(const Interrupt& target) {
-  const std::uint32_t guests = local_apic::read(local_apic::Register::CommandHigh);
-  local_apic::send(apic_ids[target.cpu], local_apic::kAssert | target.vector);
-  local_apic::write(local_apic::Register::CommandHigh, guests);
+  local_apic::send_beside_guest(apic_ids[target.cpu], target.vector);
 }
 
 static_assert(Machine<Processor>);

@@ -61,7 +61,7 @@ class Processor {
  private:
   [[nodiscard]] RootResult install_directory(std::uint32_t cr3);
   [[nodiscard]] RootResult install_pointers(std::uint32_t cr3);
-  // The machine's CR4.PAE, and which roots the fast path takes.
+  // The machine's CR4.PAE.
   void use_roots(RootKind kind);
 
   Cpu& cpu_;

@@ -52,6 +52,9 @@ void take_plan(std::uint32_t bundle, std::span<const MemoryRange> ram) {
   require(verify_store(the_plan, pointer_to<const unsigned char>(store)));
   __builtin_memmove(pointer_to<void>(the_plan.store_base), pointer_to<const void>(store),
                     the_plan.store_size);
+}
+
+void clear_channels() {
   for (const plan::Channel& channel : std::span(the_plan.channels, the_plan.channel_count)) {
     __builtin_memset(pointer_to<void>(channel.base), 0, channel.size);
   }
@@ -144,6 +147,7 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
   const RamMap map = read_memory_map(read_machine, info->map_address, info->map_length);
   take_plan(bundle, map.all());
   move_to_top();
+  clear_channels();  // the image has left its first place
 
   const Processors processors = find_processors(read_machine, local_apic::id());
   const std::uint32_t count = std::min<std::uint32_t>(processors.count, status::kMaxCpus);
@@ -159,6 +163,7 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
   }
   board::pc::mask_all(layout::kIoApic);  // before any guest runs: it may own one of them
   route_forwarded_timers();
+  cpus[0].has_started = true;
   for (std::uint32_t n = 1; n < count; ++n) start_processor(cpus[n], processors.ids[n]);
   enter_cpu_main(cpus[0]);
 }

@@ -1,5 +1,7 @@
 // One exit, top down: what happened, who owns it, what is decided, and back. The table of owners is
 // in doc/; each row is a case here or a row of emulate.hpp.
+#include <utility>
+
 #include "arch/ia32/emulate.hpp"
 #include "arch/ia32/hypercalls.hpp"
 #include "arch/ia32/instructions.hpp"
@@ -46,16 +48,22 @@ struct Exit {
   }
 };
 
+// The short way takes roots of the kind in use, and none while paging is off.
+void allow_roots(Exit& exit) {
+  const Vcpu& vcpu = exit.cpu.vcpu;
+  const std::uint32_t roots = vcpu.paging() ? exit.partition.largest_piece().size : 0;
+  const bool pae = vcpu.root_kind() == RootKind::Pointers;
+  exit.cpu.fast.root_bytes = pae ? 0 : roots;
+  exit.cpu.fast.pointers_bytes = pae ? roots : 0;
+}
+
 // From its first access to a control register or HLT on, the kernel's segments of that moment have
 // fast exits, if they are flat: until the guest loads other tables.
 void allow_fast_path(Exit& exit, Op op) {
   const Frame& frame = exit.context.frame;
   FastPath& fast = exit.cpu.fast;
   if (op == Op::Lgdt || op == Op::Lldt) fast.code = fast.data = fast.stack = 0;
-  const std::uint32_t roots = exit.cpu.vcpu.paging() ? exit.partition.largest_piece().size : 0;
-  const bool pae = exit.cpu.vcpu.root_kind() == RootKind::Pointers;
-  fast.root_bytes = pae ? 0 : roots;
-  fast.pointers_bytes = pae ? roots : 0;
+  if (op == Op::MovToCr) allow_roots(exit);
   // Without a heartbeat every exit looks for a command.
   if (!has_heartbeat || frame.ring() != 1) return;
   if (op != Op::MovFromCr && op != Op::MovToCr && op != Op::Hlt) return;
@@ -76,8 +84,15 @@ void follow_lines(const Exit& exit) {
     if (!end) continue;
     const std::uint32_t line = the_plan.channels[number].ends[end->which].line;
     if (line == plan::kNoLine) continue;
-    doorbells.listen(*end, board::pc::vector_of(layout::kIoApic, line));
+    const std::uint8_t vector = board::pc::vector_of(layout::kIoApic, line);
+    doorbells.listen(*end, is_event_vector(vector) ? std::uint8_t{0} : vector);
   }
+}
+
+// What an NMI is for: a look at the lines, and at the tool's commands.
+void heed_heartbeat(const Exit& exit) {
+  if (exit.cpu.fast.nmi_pending) follow_lines(exit);
+  if (exit.cpu.fast.nmi_pending || is_commanded()) obey_control(exit.cpu);
 }
 
 Verdict emulate_instruction(Exit& exit) {
@@ -174,7 +189,6 @@ Verdict decide(Exit& exit) {
     case 2:
       exit.cause = ExitCause::Nmi;
       exit.cpu.fast.nmi_pending = true;
-      follow_lines(exit);
       // The heartbeat's, unless the board reports an error: that is for the owner of its bus.
       if (exit.partition.row().owns_pci != 0 && board::pc::reports_error())
         return Verdict::inject(2);
@@ -204,11 +218,12 @@ Verdict decide(Exit& exit) {
   }
 }
 
-// Ends the instruction at EIP. Single-stepping sees it as executed.
+// Ends the instruction at EIP, once: what waits may come here again. Single-stepping sees it as
+// executed.
 Verdict finish_instruction(Exit& exit) {
   constexpr std::uint32_t kSingleStep = 1u << 14;  // DR6.BS
   Frame& frame = exit.context.frame;
-  frame.eip += exit.length;
+  frame.eip += std::exchange(exit.length, 0);
   frame.eflags &= ~eflags::kResume;
   if ((frame.eflags & eflags::kTrap) == 0) return Verdict::resume();
   write_dr<6>(read_dr<6>() | kSingleStep);
@@ -227,12 +242,9 @@ Verdict wait_for_interrupt(Exit& exit) {
   volatile std::uint32_t& woken_by = cpu.fast.woken_by;
   woken_by = kNoVector;
   while (woken_by == kNoVector) {
-    if (cpu.fast.nmi_pending) {
-      follow_lines(exit);
-      obey_control(cpu);
-    }
+    heed_heartbeat(exit);
     use_monitor_idt(cpu);
-    idle_wait();
+    idle_wait(cpu.fast.polls);
     use_guest_idt(cpu);
   }
   const Verdict verdict = end_waiting(exit, static_cast<std::uint8_t>(woken_by));
@@ -271,10 +283,11 @@ void handle_exit(Cpu& cpu, Frame& frame) {
   }
   follow_kernel_stack(exit.context);
   renew_used_gates(exit.context);
-  if (cpu.fast.nmi_pending || is_commanded()) obey_control(cpu);
+  heed_heartbeat(exit);
 }
 
-std::uint32_t address_of_code(void (*function)()) {
+template <class... Arguments>
+std::uint32_t address_of_code(void (*function)(Arguments...)) {
   return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(function));
 }
 
