@@ -70,8 +70,7 @@ TEST_F(Hypercall, NullAndVersion) {
 }
 
 TEST_F(Hypercall, UnknownNumbersAreRefused) {
-  for (const std::uint32_t number :
-       {static_cast<std::uint32_t>(Call::Count), 11u, 0x7fffffffu, ~0u}) {
+  for (const std::uint32_t number : {static_cast<std::uint32_t>(Call::Count), 0x7fffffffu, ~0u}) {
     EXPECT_EQ(call(number).kind, Kind::Resume);
     EXPECT_EQ(guest.frame.eax, code(Error::UnknownCall));
   }
