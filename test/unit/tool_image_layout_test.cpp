@@ -101,6 +101,21 @@ TEST(Layout, HonoursExplicitPieces) {
   EXPECT_EQ((*placed)[1].kernel, 0x10000000U);
 }
 
+// Else all would search on behind it for an MP table.
+TEST(Layout, GivesPage0ToALinuxIfTheLowMemoryIsNobodys) {
+  const auto placed =
+      Fixture(system_text(partition_text("rtos", 0, "[{ base = 0x400000, size = \"4 MiB\" }]") +
+                          partition_text("linux", 1, "\"128 MiB\"") +
+                          partition_text("other", 2, "\"128 MiB\"", "interrupts = \"pic\"")),
+              {test::make_elf32(0x400000), test::make_bzimage()})
+          .place();
+  ASSERT_TRUE(placed) << all(placed.error());
+  EXPECT_EQ((*placed)[0].pieces, (std::vector<Extent>{{0x400000, 4 * kMiB}}));
+  EXPECT_EQ((*placed)[1].pieces,
+            (std::vector<Extent>{{0, 0x1000}, {0x10000, 0x10000}, {16 * kMiB, 128 * kMiB}}));
+  EXPECT_EQ((*placed)[2].pieces.front(), (Extent{0x20000, 0x10000}));
+}
+
 TEST(Layout, PlacesFixedKernelsFirst) {
   const auto placed = Fixture(system_text(partition_text("linux", 0, "\"128 MiB\"") +
                                           partition_text("rtos", 1, "\"16 MiB\"")),

@@ -59,6 +59,7 @@ class MemoryPlanner {
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
       if (is_linux(kernels_[i]) && !pieces_[i].empty()) ensure_low_memory(i);
     }
+    give_first_page();
     for (auto& list : pieces_) std::ranges::sort(list, {}, &Extent::base);
     if (has_errors(diagnostics_)) return std::unexpected(diagnostics_);
     return std::move(pieces_);
@@ -161,6 +162,21 @@ class MemoryPlanner {
     add_error(system_, partition.memory.where,
               fmt::format("no 64 KiB of low memory are left for {}", partition.name),
               "give other partitions less memory below 640 KiB", diagnostics_);
+  }
+
+  // Some Linux has page 0, where all of them look for an MP table first (compile_ia32.cpp).
+  void give_first_page() {
+    const Extent page{0, plan::kPageSize};
+    const auto has_it = [&page](const std::vector<Extent>& pieces) {
+      return std::ranges::any_of(pieces,
+                                 [&page](const Extent& piece) { return overlap(piece, page); });
+    };
+    if (std::ranges::any_of(pieces_, has_it)) return;
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      if (!is_linux(kernels_[i]) || !system_.partitions[i].memory.size) continue;
+      pieces_[i].push_back(page);
+      return;
+    }
   }
 
   // Low memory may be cut from a partition that gave only a size, unless its kernel is linked
