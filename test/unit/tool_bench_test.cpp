@@ -4,6 +4,7 @@
 #include "abi/status.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/places.hpp"
 #include "bench/claims.hpp"
 #include "bench/counts.hpp"
 #include "bench/guest/operations.hpp"
@@ -307,7 +308,7 @@ TEST_F(BenchReport, APartThatIsMissingIsNamed) {
 // The figures that the repository keeps are of the documented form, and the report's texts name
 // machines and operations that there are.
 TEST(BenchResult, TheReferenceFollowsTheSchema) {
-  const auto source = command::source_directory();
+  const auto source = base::source_directory();
   const auto read = [&](const char* name) {
     return nlohmann::json::parse(base::read_file(source / name));
   };
@@ -388,8 +389,8 @@ TEST(BenchClaims, ThePublishedTableIsReadOrNamed) {
   const base::TemporaryDirectory directory(std::filesystem::temp_directory_path());
   base::write_file(directory.path() / "published.json", std::string_view("no JSON"));
   EXPECT_THROW((void)read_published(directory.path()), UserError);
-  EXPECT_EQ(
-      read_published(command::source_directory() / "bench" / "report")["armv7"]["times_better"], 8);
+  EXPECT_EQ(read_published(base::source_directory() / "bench" / "report")["armv7"]["times_better"],
+            8);
 }
 
 // A real-time kernel's record of `intervals`, and 300 instructions of the monitor before each.

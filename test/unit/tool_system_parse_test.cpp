@@ -1,6 +1,7 @@
 // Reading system files: every key, and every mistake with its line and column.
 #include <gtest/gtest.h>
 
+#include "base/places.hpp"
 #include "tool_system_support.hpp"
 
 namespace mezzo::system {
@@ -230,6 +231,15 @@ ends = [{ partition = "b", port = "com2", address = "10.0.0.1" },
   EXPECT_EQ(system->links[0].ends[1].address, "10.0.0.2");
   EXPECT_EQ(system->uarts_of(0), (std::vector<unsigned>{3, 4})) << "console and link";
   EXPECT_EQ(system->uarts_of(1), std::vector<unsigned>{2});
+}
+
+TEST(ParseSystem, FindsOurOwnGuestsWhereTheyAreBuilt) {
+  const auto system = parse_system(
+      "[machine]\nmemory = \"64 MiB\"\n[[partition]]\nname = \"a\"\ncpu = 0\nmemory = 4194304\n"
+      "kernel = { file = \"mezzo:rtos.elf\" }\n",
+      "dir/a.toml");
+  ASSERT_TRUE(system.has_value()) << all(system.error());
+  EXPECT_EQ(system->partitions[0].kernel.file, base::build_directory() / "guest" / "rtos.elf");
 }
 
 TEST(ParseSystem, TakesADiskWithDebian) {

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/places.hpp"
 #include "bench/bench.hpp"
 #include "bench/claims.hpp"
 #include "bench/realtime.hpp"
@@ -60,8 +61,8 @@ int compare(const Options& options) {
 }
 
 bench::ReportParts report_parts() {
-  return {.folder = source_directory() / "bench" / "report",
-          .echarts = build_directory() / "bench" / "report" / "node_modules" / "echarts" / "dist" /
+  return {.folder = base::source_directory() / "bench" / "report",
+          .echarts = base::build_directory() / "bench" / "report" / "node_modules" / "echarts" / "dist" /
                      "echarts.common.min.js"};
 }
 
@@ -82,13 +83,13 @@ int measure(const Options& options) {
   bench_options.quick = options.quick;
   bench_options.timeout = std::chrono::seconds(options.timeout);
   bench_options.directory = options.output.empty()
-                                ? build_directory() / "bench" / (options.quick ? "quick" : "full")
+                                ? base::build_directory() / "bench" / (options.quick ? "quick" : "full")
                                 : std::filesystem::absolute(options.output);
-  bench_options.plugins = build_directory() / "bench" / "plugin";
+  bench_options.plugins = base::build_directory() / "bench" / "plugin";
   bench_options.report = report_parts().folder;
   bench_options.sources = {.cache = base::cache_directory(),
-                           .build = build_directory(),
-                           .guest = source_directory() / "bench" / "guest",
+                           .build = base::build_directory(),
+                           .guest = base::source_directory() / "bench" / "guest",
                            .directory = {},
                            .refresh = options.refresh,
                            .progress = show_progress()};

@@ -5,14 +5,13 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/interrupt.hpp"
+#include "base/places.hpp"
 #include "fetch/fetch.hpp"
-#include "mezzo_build.hpp"
 #include "system/check.hpp"
 #include "system/parse.hpp"
 
@@ -20,14 +19,9 @@ namespace mezzo::command {
 
 namespace {
 
-std::filesystem::path directory_from(const char* variable, const char* otherwise) {
-  const char* const value = std::getenv(variable);
-  return value != nullptr && *value != '\0' ? value : otherwise;
-}
-
 // A part of the monitor's build.
 system::Bytes built(const char* file) {
-  const auto path = build_directory() / "vmm" / file;
+  const auto path = base::build_directory() / "vmm" / file;
   if (!std::filesystem::exists(path)) {
     throw UserError(fmt::format("the monitor {} is not built", path.string()),
                     "Start the tool by ./mezzo, which builds what has changed.");
@@ -69,7 +63,7 @@ system::Artifacts fetch_all(const system::System& system, bool refresh) {
       fetch::fetch(system, {.cache = base::cache_directory(),
                             .refresh = refresh,
                             .progress = show_progress(),
-                            .slip_program = build_directory() / "guest" / "mezzo-slip"});
+                            .slip_program = base::build_directory() / "guest" / "mezzo-slip"});
   base::check_interrupt();
   return artifacts;
 }
@@ -86,13 +80,5 @@ system::Bytes monitor_elf(plan::Architecture architecture) {
 }
 
 system::Bytes uimage_head() { return built("mezzo-uimage-head.bin"); }
-
-std::filesystem::path source_directory() {
-  return directory_from("MEZZO_SOURCE_DIR", build::kSourceDir);
-}
-
-std::filesystem::path build_directory() {
-  return directory_from("MEZZO_BUILD_DIR", build::kBuildDir);
-}
 
 }  // namespace mezzo::command

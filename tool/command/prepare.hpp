@@ -44,9 +44,4 @@ T take(system::Result<T> result) {
 // What a uImage begins with (image/uimage.hpp), as built. Throws UserError if it is not there.
 [[nodiscard]] system::Bytes uimage_head();
 
-// Folders of this checkout and its build: MEZZO_SOURCE_DIR and MEZZO_BUILD_DIR, else where it was
-// built.
-[[nodiscard]] std::filesystem::path source_directory();
-[[nodiscard]] std::filesystem::path build_directory();
-
 }  // namespace mezzo::command

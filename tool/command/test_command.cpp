@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/places.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
 
@@ -27,7 +28,7 @@ int run_tests(const Options& options) {
   std::vector<std::string> arguments = {
       "ctest",
       "--test-dir",
-      build_directory().string(),
+      base::build_directory().string(),
       "--output-on-failure",
       "--no-tests=error",
       "--parallel",

@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
+#include "base/places.hpp"
 #include "system/board.hpp"
 #include "system/model.hpp"
 #include "system/toml_reader.hpp"
@@ -16,7 +18,10 @@ struct Context {
   Diagnostics& diagnostics;
   const BoardInfo* board = &board_info(Board::Pc);  // decides which keys mean something
 
+  // "mezzo:NAME" is a guest or program of our own, wherever the build is.
   [[nodiscard]] std::filesystem::path resolve(const std::string& name) const {
+    constexpr std::string_view kOwn = "mezzo:";
+    if (name.starts_with(kOwn)) return base::build_directory() / "guest" / name.substr(kOwn.size());
     return directory / name;  // an absolute name replaces the directory
   }
 };
