@@ -1,10 +1,12 @@
-// mezzo-histogram [UPDATES]: how late the real-time kernel's task was (guest/rtos), as it tells by
-// its channel: a histogram, live, drawn anew each second; for ever or so many times.
+// mezzo-histogram [SECONDS]: how late the real-time kernel's task was (guest/rtos), as it tells by
+// its channel: a histogram, live, of the last second and drawn anew each; or one of so many
+// seconds.
 //
 // An ordinary process of an unmodified Linux. It finds the channel as a PCI function
 // (doc/channels.md), maps its memory by sysfs, and waits by reading /dev/uio0 for the doorbell.
-// Each update it asks the real-time kernel something and rings, to see how long that takes there
+// Each second it asks the real-time kernel something and rings, to see how long that takes there
 // and back.
+#include "common/histogram.hpp"
 #include "channel/ring.hpp"
 #include "common/text.hpp"
 #include "linux/channel.hpp"
@@ -30,51 +32,6 @@ void flush() {
   text_bytes = 0;
 }
 
-// What has come since the last update.
-class Histogram {
- public:
-  void add(u32 counts) {
-    ++buckets_[bucket_of(counts)];
-    ++count_;
-    if (counts > most_) most_ = counts;
-  }
-  void print() const {
-    u32 largest = 1;
-    for (const u32 bucket : buckets_) largest = bucket > largest ? bucket : largest;
-    for (u32 n = 0; n < kBuckets; ++n) {
-      if (buckets_[n] == 0) continue;
-      guest::print("  from ");
-      print_wide(n == 0 ? 0 : 1u << (n - 1));
-      guest::print("  ");
-      print_wide(buckets_[n]);
-      guest::print("  ");
-      constexpr u32 kWidth = 50;
-      const u32 bar = (buckets_[n] * kWidth + largest - 1) / largest;
-      for (u32 star = 0; star < bar; ++star) put('#');
-      guest::print("\n");
-    }
-  }
-  [[nodiscard]] u32 count() const { return count_; }
-  [[nodiscard]] u32 most() const { return most_; }
-
- private:
-  static constexpr u32 kBuckets = 33;  // each twice as wide as the one before
-  static u32 bucket_of(u32 counts) {
-    u32 n = 0;
-    for (; counts != 0; counts >>= 1) ++n;
-    return n;
-  }
-  // In a column of ten.
-  static void print_wide(u32 number) {
-    constexpr u32 kGreatest = 1'000'000'000;
-    for (u32 power = kGreatest; power > 1 && number < power; power /= 10) put(' ');
-    print_number(number);
-  }
-  u32 buckets_[kBuckets]{};
-  u32 count_ = 0;
-  u32 most_ = 0;
-};
-
 // The question that the real-time kernel has been asked last.
 struct Echo {
   u32 number = 0;
@@ -88,20 +45,27 @@ class Viewer {
  public:
   Viewer() = default;
 
-  [[noreturn]] void run(u32 updates) {
+  // 0 seconds: for ever.
+  [[noreturn]] void run(u32 seconds) {
     doorbell_.ring();  // the monitor looks by which vector we listen, too
     take();            // what came before somebody looked
     histogram_ = {};
-    for (u32 n = 0; updates == 0 || n < updates; ++n) {
-      ask(n + 1);
+    for (u32 n = 1;; ++n) {
+      ask(n);
       const u32 begin = now();
       while (now() - begin < 1'000'000) {
         doorbell_.wait();
         take();
       }
-      show();
+      if (seconds == 0) {
+        guest::print("\033[H\033[J");  // top of the screen, and clear it
+        show();
+        histogram_ = {};
+      } else if (n == seconds) {
+        show();
+        for (;;) call(Call::Exit, 0);
+      }
     }
-    for (;;) call(Call::Exit, 0);
   }
 
  private:
@@ -129,7 +93,6 @@ class Viewer {
     }
   }
   void show() {
-    guest::print("\033[H\033[J");  // top of the screen, and clear it
     print("tick ", last_.number);
     print(": ", histogram_.count());
     print(" times that the task was late, at most ", histogram_.most());
@@ -145,7 +108,6 @@ class Viewer {
       print(" errors; here: ", reports_.errors() + questions_.errors() + senseless_);
       guest::print(" errors\n");
     }
-    histogram_ = {};
     flush();
   }
   static void print(const char* what, u32 number) {

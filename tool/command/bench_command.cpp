@@ -62,8 +62,8 @@ int compare(const Options& options) {
 
 bench::ReportParts report_parts() {
   return {.folder = base::source_directory() / "bench" / "report",
-          .echarts = base::build_directory() / "bench" / "report" / "node_modules" / "echarts" / "dist" /
-                     "echarts.common.min.js"};
+          .echarts = base::build_directory() / "bench" / "report" / "node_modules" / "echarts" /
+                     "dist" / "echarts.common.min.js"};
 }
 
 // Draws a result that was measured before.
@@ -82,9 +82,9 @@ int measure(const Options& options) {
   bench_options.machines = options.machines;
   bench_options.quick = options.quick;
   bench_options.timeout = std::chrono::seconds(options.timeout);
-  bench_options.directory = options.output.empty()
-                                ? base::build_directory() / "bench" / (options.quick ? "quick" : "full")
-                                : std::filesystem::absolute(options.output);
+  bench_options.directory = options.output.empty() ? base::build_directory() / "bench" /
+                                                         (options.quick ? "quick" : "full")
+                                                   : std::filesystem::absolute(options.output);
   bench_options.plugins = base::build_directory() / "bench" / "plugin";
   bench_options.report = report_parts().folder;
   bench_options.sources = {.cache = base::cache_directory(),

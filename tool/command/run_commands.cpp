@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/places.hpp"
 #include "command/command.hpp"
 #include "command/prepare.hpp"
 #include "image/compile.hpp"
@@ -43,9 +44,11 @@ run::PartitionScript read_script(const std::string& text) {
 
 void print_provenance(const image::CompiledImage& image) {
   for (const image::PartitionReport& partition : image.partitions) {
-    fmt::print("mezzo: {}: {} {}, SHA-256 {}\n", partition.name,
-               partition.kernel_package.empty() ? "kernel file" : partition.kernel_package,
-               partition.kernel_version, partition.kernel_sha256);
+    const std::string kernel =
+        partition.kernel_package.empty()
+            ? "kernel file"
+            : fmt::format("{} {}", partition.kernel_package, partition.kernel_version);
+    fmt::print("mezzo: {}: {}, SHA-256 {}\n", partition.name, kernel, partition.kernel_sha256);
   }
   std::fflush(stdout);
 }
@@ -72,11 +75,11 @@ const char* demo_system(const Options& options) {
     throw UserError(fmt::format("--board {} needs --arch armv7", options.board));
   }
   if (options.board == "cubieboard") return "cubieboard.toml";
-  return armv7 ? "two-linux-armv7.toml" : "two-linux.toml";
+  return armv7 ? "two-linux-armv7.toml" : "demo.toml";
 }
 
 int demo(Options options) {
-  const auto example = source_directory() / "example";
+  const auto example = base::source_directory() / "example";
   options.file = (example / demo_system(options)).string();
   if (options.headless) {
     if (options.scripts.empty()) options.scripts = {(example / "demo.script").string()};
@@ -90,7 +93,8 @@ void add_options(CLI::App& command, const std::shared_ptr<Options>& options) {
                    "no keyboard: type the scripts, print the consoles, exit with a status");
   command
       .add_option("--script", options->scripts,
-                  "type FILE's lines into every guest's shell, or into one partition's")
+                  "type FILE's lines into every Linux guest's shell, or into one partition's\n"
+                  "console")
       ->type_name("[NAME=]FILE");
   command.add_option("--timeout", options->timeout, "give up after this time (exit status 124)")
       ->type_name("SECONDS")
@@ -116,7 +120,9 @@ void add_run_commands(CLI::App& app, Action& action) {
       "Exit status: 0 done, 1 failed, 124 time-out, 128+n signal n.");
   run->callback([&action, options] { action = [options] { return run_system(*options); }; });
   CLI::App* const demo_command = app.add_subcommand(
-      "demo", "Two unmodified Linux guests side by side (example/two-linux*.toml)");
+      "demo",
+      "Two unmodified Linux guests and a real-time kernel side by side (example/demo.toml);\n"
+      "on Arm the Linux guests alone (example/two-linux-armv7.toml)");
   demo_command
       ->add_option("--arch", options->arch,
                    "the processors: ia32, a PC (default); or armv7, a Versatile Express with\n"

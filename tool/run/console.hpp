@@ -34,6 +34,7 @@ class Console {
   // Moves bytes in both directions. Returns what the guest has newly written.
   std::string serve(const std::vector<pollfd>& fds);
 
+  bool has_shell = false;  // a Linux with something to start
   LinePrefixer prefixer;
   std::optional<Script> script;
 

@@ -64,6 +64,7 @@ Consoles make_consoles(const system::System& system, const RunDirectory& directo
     consoles.qemu[partition.console - 1] = std::move(uart.qemu);
     consoles.ours.emplace_back(partition.name, i, console_prefix(partition.name, i, width, colour),
                                std::move(uart.ours), console_socket(directory.path(), i));
+    consoles.ours.back().has_shell = partition.initramfs || partition.disk;
   }
   return consoles;
 }
@@ -81,20 +82,29 @@ void connect_links(const system::System& system, Consoles& consoles) {
   }
 }
 
+// A script without a partition's name is for all shells.
 void hand_out_scripts(const std::vector<PartitionScript>& scripts, std::vector<Console>& consoles) {
   for (const PartitionScript& script : scripts) {
     bool used = false;
     for (Console& console : consoles) {
-      if (!script.partition.empty() && script.partition != console.name()) continue;
+      const bool is_meant =
+          script.partition.empty() ? console.has_shell : script.partition == console.name();
+      if (!is_meant) continue;
       console.script.emplace(script.steps);
       used = true;
     }
     if (used) continue;
     std::vector<std::string> names;
     for (const Console& console : consoles) names.push_back(console.name());
+    const std::string partitions =
+        fmt::format("Partitions with a console: {}", fmt::join(names, ", "));
+    if (script.partition.empty()) {
+      throw UserError("no guest has a shell to type the script into",
+                      fmt::format("Name the partition: --script NAME=FILE. {}", partitions));
+    }
     throw UserError(fmt::format("there is no partition '{}' with a console to type a script into",
                                 script.partition),
-                    fmt::format("Partitions with a console: {}", fmt::join(names, ", ")));
+                    partitions);
   }
 }
 

@@ -102,9 +102,10 @@ Outcome Session::run() {
     const auto machine = std::ranges::find(fds, machine_fd_, &pollfd::fd);
     if (machine->revents != 0) return Outcome::MachineEnded;
     if (options_.timeout && now - start > *options_.timeout) return Outcome::Timeout;
-    if (options_.interactive && !was_attached_ && !consoles_.empty() && all_at_prompt() &&
+    if (options_.interactive && !was_attached_ && all_at_prompt() &&
         now - last_output_ > kPromptRest) {
-      attach(0);
+      const auto first = std::ranges::find(consoles_, true, &Console::has_shell);
+      attach(static_cast<std::size_t>(first - consoles_.begin()));
     }
   }
 }
@@ -269,10 +270,12 @@ std::optional<Outcome> Session::scripts_outcome() const {
 }
 
 bool Session::all_at_prompt() const {
-  return std::ranges::all_of(consoles_, [](const Console& console) {
-    return console.prefixer.unfinished().ends_with("# ") ||
+  const auto is_at_prompt = [](const Console& console) {
+    return !console.has_shell || console.prefixer.unfinished().ends_with("# ") ||
            console.prefixer.unfinished().ends_with("login: ");
-  });
+  };
+  return std::ranges::any_of(consoles_, &Console::has_shell) &&
+         std::ranges::all_of(consoles_, is_at_prompt);
 }
 
 void Session::say(const std::string& text) const {
