@@ -428,6 +428,27 @@ TEST_F(MachineTest, ATraceForViewersHasTimesSinceTheStart) {
   EXPECT_EQ(chrome_trace(region_, 1)["traceEvents"].size() + 2, trace["traceEvents"].size());
 }
 
+TEST_F(MachineTest, ATraceWithoutTimesIsInOrder) {
+  fill(region_);
+  region_.architecture = plan::Architecture::Armv7;
+  region_.tsc_khz = 1'000'000;
+  region_.boot_tsc = 0;
+  region_.now_tsc = 5'000'000;  // 5 ms
+  region_.traces[0].next = 0;
+  region_.traces[1].next = 2;
+  region_.traces[1].entries[0] = {0, 2, 0xc0001234, 0};
+  region_.traces[1].entries[1] = {1, 2, 0xc0001234, 0};
+  std::vector<double> times;
+  std::vector<std::string> tracks;
+  const nlohmann::json trace = chrome_trace(region_, status::kTraceEntries);
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["ph"] == "M") tracks.push_back(event["args"]["name"]);
+    if (event["ph"] == "i") times.push_back(event["ts"]);
+  }
+  EXPECT_EQ(times, (std::vector<double>{4998, 4999}));
+  EXPECT_THAT(tracks, testing::Contains("CPU 1 (exits in order, their times unknown)"));
+}
+
 TEST(Names, AreTotalAndDistinct) {
   for (const auto architecture : {plan::Architecture::Ia32, plan::Architecture::Armv7}) {
     std::vector<std::string_view> seen;

@@ -28,7 +28,8 @@ class Exporter {
       const std::string owners = partitions_on(cpu);
       if (exits.empty() && owners.empty()) continue;
       all.push_back(named(cpu, "process_name", owners.empty() ? "the monitor" : owners));
-      all.push_back(named(cpu, "thread_name", fmt::format("CPU {}", cpu)));
+      const char* const times = has_times() ? "" : " (exits in order, their times unknown)";
+      all.push_back(named(cpu, "thread_name", fmt::format("CPU {}{}", cpu, times)));
       for (const Exit& exit : exits) all.push_back(instant(cpu, exit));
     }
     for (std::uint32_t i = 0; i < region_.partition_count; ++i) {
@@ -49,6 +50,8 @@ class Exporter {
   [[nodiscard]] double since_boot(std::uint64_t tsc) const {
     return tsc < region_.boot_tsc ? 0 : microseconds(tsc - region_.boot_tsc);
   }
+  // On Arm a clock is too far away to be read at each exit: entries have their number instead.
+  [[nodiscard]] bool has_times() const { return region_.architecture != plan::Architecture::Armv7; }
   [[nodiscard]] std::string partitions_on(std::uint32_t cpu) const {
     std::string names;
     for (std::uint32_t i = 0; i < region_.partition_count; ++i) {
@@ -58,7 +61,7 @@ class Exporter {
     return names;
   }
 
-  // Oldest first.
+  // Oldest first. Without times they are put a microsecond apart, up to the last heartbeat.
   [[nodiscard]] std::vector<Exit> exits_of(const status::Trace& trace) const {
     constexpr std::uint32_t kLongestGap = 1u << 31;
     const std::uint32_t shown = std::min({count_, trace.next, status::kTraceEntries});
@@ -67,7 +70,9 @@ class Exporter {
     for (std::uint32_t n = 1; n <= shown; ++n) {
       const auto& entry = trace.entries[(trace.next - n) % status::kTraceEntries];
       const std::uint32_t back = static_cast<std::uint32_t>(tsc) - entry.tsc_low;
-      if (n == 1) {  // before the last heartbeat or behind it
+      if (!has_times()) {
+        tsc -= region_.tsc_khz / 1000;
+      } else if (n == 1) {  // before the last heartbeat or behind it
         tsc +=
             static_cast<std::uint64_t>(-static_cast<std::int64_t>(static_cast<std::int32_t>(back)));
       } else if (back < kLongestGap) {
