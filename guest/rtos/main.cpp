@@ -2,7 +2,7 @@
 // measures how late it is woken, and one of less urgency that reports and works in between.
 //
 //   com=1..4            UART of the reports (1)
-//   timer=lapic|pit|hpet  what ticks (ia32/timer.hpp)
+//   timer=lapic|pit|hpet|rtc  what ticks (ia32/timer.hpp)
 //   period=COUNTS       of that timer, for a tick (the timer's usual one)
 //   every=TICKS         between reports (1000)
 //   reports=N           then it halts (0: never)

@@ -172,8 +172,8 @@ class Run {
     Ran run{.console = execute(execution),
             .counts = suite.counts ? read_counts(counts) : Json(),
             .quick = options_.quick,
-            .exact_time = boot.exact_time};
-    if (machine.neighbour != nullptr) {
+            .exact_time = boot.exact_time && machine.device == nullptr};
+    if (machine.neighbour != nullptr && machine.device == nullptr) {
       // The real-time kernel's starts beside it, and in a quick run is no further than that.
       run.neighbour =
           neighbour_in(folder / "neighbour.txt", machine.realtime == nullptr || !options_.quick);

@@ -51,7 +51,14 @@ constexpr Machine realtime(const char* name, const char* title, const char* opti
           .variant = keys,
           .realtime = options};
 }
-constexpr char kHalts[] = "idle=halt from=14000", kPolls[] = "idle=poll from=26000";
+constexpr char kHalts[] = "timer=pit idle=halt from=14000";
+constexpr char kPolls[] = "timer=pit idle=poll from=26000";
+
+constexpr Machine by_clock(const char* name, const char* title, const char* options) {
+  Machine machine = realtime(name, title, options, kIdle);
+  machine.device = "rtc";
+  return machine;
+}
 
 constexpr char kForwarded[] = "forwarded_by = \"neighbour\"\n";
 
@@ -66,8 +73,9 @@ constexpr std::array kMachines{
             kStorm},
     Machine{"beside-flood", "beside one that floods its network", "i386", Host::Mezzo, kFlood},
     realtime("rt-native-halt", "a real-time kernel alone on the bare machine, which waits by HLT",
-             "idle=halt from=10"),
-    realtime("rt-native-poll", "the same, which keeps its processor busy", "idle=poll from=10"),
+             "timer=pit idle=halt from=10"),
+    realtime("rt-native-poll", "the same, which keeps its processor busy",
+             "timer=pit idle=poll from=10"),
     realtime("rt-direct-halt", "on Mezzo beside a Linux that idles; waits by HLT", kHalts, kIdle),
     realtime("rt-direct-halt-flood", "the same beside a Linux that floods its network", kHalts,
              kFlood),
@@ -75,6 +83,11 @@ constexpr std::array kMachines{
              kIdle),
     realtime("rt-direct-poll-flood", "the same beside a Linux that floods its network", kPolls,
              kFlood),
+    by_clock("rt-device-halt",
+             "interrupted by the real-time clock's chip beside a Linux that idles; waits by HLT",
+             "timer=rtc idle=halt from=14000"),
+    by_clock("rt-device-poll", "the same, which keeps its processor busy",
+             "timer=rtc idle=poll from=26000"),
     realtime("rt-event-halt",
              "its ticks forwarded as events from the processor of a Linux that idles", kHalts,
              kIdle, kForwarded),
@@ -132,13 +145,19 @@ interrupts = "ioapic"
                      files.initramfs.string());
 }
 
+// An element of a list of strings, or none.
+std::string quoted(const char* text) {
+  return text == nullptr ? std::string() : fmt::format("\"{}\"", text);
+}
+
 // What is measured, at its own address, with the PIT.
 std::string realtime(const Machine& machine) {
   return fmt::format(R"toml(memory = [{{ base = "4 MiB", size = "4 MiB" }}]
 kind = "realtime"
 timer = "pit"
+devices = [{}]
 {})toml",
-                     machine.variant == nullptr ? "" : machine.variant);
+                     quoted(machine.device), machine.variant == nullptr ? "" : machine.variant);
 }
 
 // The neighbour has the network cards, so the measured guest has the PIC.
@@ -150,7 +169,8 @@ interrupts = "pic"
                      files.initramfs.string());
 }
 
-std::string neighbour_of(const Files& neighbour) {
+// The real-time clock is its own, if the measured guest has not got it.
+std::string neighbour_of(const Machine& machine, const Files& neighbour) {
   return fmt::format(R"toml(
 [[partition]]
 name = "neighbour"
@@ -160,10 +180,11 @@ cmdline = "{}"
 console = "com2"
 memory = "256 MiB"
 initramfs = {{ file = "{}" }}
-devices = ["pci", "rtc"]
+devices = ["pci"{}]
 interrupts = "ioapic"
 )toml",
-                     neighbour.kernel.string(), neighbour.cmdline, neighbour.initramfs.string());
+                     neighbour.kernel.string(), neighbour.cmdline, neighbour.initramfs.string(),
+                     machine.device == nullptr ? ", \"rtc\"" : "");
 }
 
 // `rest`: of the measured guest's partition, and what follows.
@@ -245,11 +266,13 @@ void boot_mezzo(Boot& boot, const Machine& machine, const Files& files, GuestBui
     return;
   }
   const bool is_realtime = machine.realtime != nullptr;
-  const std::string clock = is_realtime ? "/bin/load clock &\n" : "";
+  const bool compares_clocks = is_realtime && machine.device == nullptr;
+  const std::string clock = compares_clocks ? "/bin/load clock &\n" : "";
   const Files neighbour = builder.build(
       {.guest = Guest::Linux, .text = clock + machine.neighbour, .modules = {"e1000"}});
   const auto image = mezzo_image(
-      files, 2, (is_realtime ? realtime(machine) : measured_linux(files)) + neighbour_of(neighbour),
+      files, 2,
+      (is_realtime ? realtime(machine) : measured_linux(files)) + neighbour_of(machine, neighbour),
       sources);
   append(boot.command, {"-kernel", image.string(), "-smp", "2"});
   for (const char* card : {"0", "1"}) {

@@ -22,6 +22,7 @@ struct Machine {
   const char* neighbour = nullptr;  // what a second guest does, as a script; only on Mezzo
   const char* variant = nullptr;    // keys of the guest's partition; another way of Mezzo's
   const char* realtime = nullptr;   // for the real-time kernel, and no other guest: its options
+  const char* device = nullptr;     // of its own, which interrupts it in its timer's place
 
   // A Versatile Express with a Cortex-A9; all others are PCs.
   [[nodiscard]] bool is_armv7() const { return architecture == std::string_view("armhf"); }

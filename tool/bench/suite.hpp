@@ -20,7 +20,7 @@ struct Ran {
   Json counts{};        // the plugin's output, null for suites without
   Console neighbour{};  // without rows if there is none
   bool quick = false;
-  bool exact_time = true;  // Boot's
+  bool exact_time = true;  // Boot's, if it is the timer's ticks that are counted
 };
 
 struct Suite {

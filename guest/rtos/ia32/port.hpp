@@ -42,7 +42,8 @@ struct Port {
   // Halts the processor, or keeps it busy: then it does not return, as handlers do everything.
   static inline bool idle_is_busy = false;
   static void idle() {
-    if (idle_is_busy) asm volatile("sti; 1: jmp 1b" : : : "memory");
+    // A long way round, because emulators look around at each jump.
+    if (idle_is_busy) asm volatile("sti; 1: .rept 1000; nop; .endr; jmp 1b" : : : "memory");
     asm volatile("sti; hlt; cli" : : : "memory");
   }
 };

@@ -18,8 +18,8 @@ struct Timer {
   void (*end_of_interrupt)();
 };
 
-// The local APIC's ("lapic"), channel 0 of the 8254 by way of the 8259s ("pit"), and the HPET's
-// comparator 1 ("hpet").
+// The local APIC's ("lapic"), channel 0 of the 8254 by way of the 8259s ("pit"), the HPET's
+// comparator 1 ("hpet"), and the real-time clock by way of the 8259s ("rtc").
 [[nodiscard]] std::span<const Timer> timers();
 // The one of that name; without a name the first, null if there is none of that name.
 [[nodiscard]] const Timer* find_timer(const guest::Option& name);
@@ -29,6 +29,7 @@ void end_apic_interrupt();
 
 inline constexpr std::uint32_t kSpuriousVector = 0xff;  // of the local APIC
 inline constexpr std::uint32_t kPicVector = 0x20;       // of the first 8259's IRQ 0
+inline constexpr std::uint32_t kRtcVector = kPicVector + 8;
 inline constexpr std::uint32_t kPicSpuriousVector = kPicVector + 7;
 
 }  // namespace rtos::ia32
