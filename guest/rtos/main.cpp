@@ -22,6 +22,7 @@
 #include "channel/ring.hpp"
 #include "common/option.hpp"
 #include "common/text.hpp"
+#include "core/division.hpp"
 #include "rtos/ia32/port.hpp"
 #include "rtos/ia32/timer.hpp"
 #include "rtos/messages.hpp"
@@ -30,6 +31,7 @@
 
 namespace {
 
+using mezzo::Division;
 using mezzo::bench::Mark;
 using mezzo::bench::mark_here;
 using mezzo::bench::Operation;
@@ -62,8 +64,9 @@ rtos::Kernel<Port> kernel;
 rtos::Semaphore<Port> ticked(kernel, 0), recorded(kernel, 0), rung(kernel, 0);
 const rtos::ia32::Timer* timer;
 std::uint32_t period, every, reports, ring, kicks;
-Statistics in_handler, in_task;  // counts of the timer since it was due
-std::uint32_t handler_age;       // the last one's
+Statistics in_handler, in_task;       // counts of the timer since it was due
+std::uint64_t first_came, last_came;  // the first tick of all, and the last one, by the TSC
+std::uint32_t handler_age;            // the last one's
 Record record;
 std::optional<Link> link;
 
@@ -137,6 +140,7 @@ void report(void*) {
     const Statistics handler = in_handler, task = in_task;
     in_handler = in_task = {};
     const rtos::Time now = kernel.now();
+    const std::uint64_t ticks = last_came - first_came;
     Port::restore(masks);
     guest::print("rtos ");
     guest::print_number(now);
@@ -146,6 +150,11 @@ void report(void*) {
     print(", task ", task);
     guest::print("\n");
     if (n < kicks) rtos::ia32::kick_watchdog();
+    const auto by_tsc = [&](std::uint32_t counts) {
+      const std::uint64_t a_tick = Division::of(ticks, now - 1).quotient;
+      return static_cast<std::uint32_t>(Division::of(counts * a_tick, period).quotient);
+    };
+    if (now > 1) rtos::ia32::tell_latency(by_tsc(handler.mean()), by_tsc(handler.most()));
     if (link) print(*link);
   }
   guest::print("rtos ends\n");
@@ -195,6 +204,8 @@ std::uint16_t console_port() {
 // `came`: by the TSC, before anything else was done.
 extern "C" void on_timer(std::uint64_t came) {
   note(came);
+  if (kernel.now() == 0) first_came = came;
+  last_came = came;
   handler_age = timer->age(period);
   in_handler.add(handler_age);
   timer->end_of_interrupt();

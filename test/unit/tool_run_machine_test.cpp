@@ -349,10 +349,13 @@ TEST_F(MachineTest, RatesAreOfTheTimeBetween) {
   region_.partitions[1].exits[0] = 0;
   const std::string table = rate_table(before, region_);
   EXPECT_THAT(table, HasSubstr("105  write_cr3 30, read_cr3 25, write_cr2 20, read_cr2 15\n"));
-  EXPECT_THAT(table, HasSubstr("beta             stopped      1      -        3          0  \n"));
+  EXPECT_THAT(
+      table,
+      HasSubstr("beta             stopped      1      -                -        3          0  \n"));
   // Nothing is known before the next heartbeat.
-  EXPECT_THAT(rate_table(region_, region_),
-              HasSubstr("alpha            running      0      -        0          -"));
+  EXPECT_THAT(
+      rate_table(region_, region_),
+      HasSubstr("alpha            running      0      -                -        0          -"));
 }
 
 TEST_F(MachineTest, SharesWindowsAndWatchdogsAreShown) {
@@ -375,9 +378,13 @@ TEST_F(MachineTest, SharesWindowsAndWatchdogsAreShown) {
   alpha.watchdog.restart_ticks = 1500;
   alpha.watchdog.restart_most = 2500;
   EXPECT_THAT(rate_table(before, region_),
-              HasSubstr("alpha            running      0  25.0%        0"));
+              HasSubstr("alpha            running      0  25.0%          4.0/9.0        0"));
   const nlohmann::json facts = partition_json(region_, 0);
   EXPECT_EQ(facts["share"]["of_processor"], 0.25);
+  EXPECT_EQ(facts["latency"], nullptr) << "it has told nothing";
+  alpha.latency = {.mean = 3, .most = 12};
+  EXPECT_EQ(partition_json(region_, 0)["latency"]["mean_us"], 3.0);
+  EXPECT_THAT(rate_table(before, region_), HasSubstr(" 25.0%         3.0/12.0 "));
   EXPECT_EQ(facts["share"]["windows"]["late_mean_us"], 4.0);
   EXPECT_EQ(partition_json(region_, 1)["share"], nullptr) << "it shares with nobody";
   const std::string table = partition_table(region_);

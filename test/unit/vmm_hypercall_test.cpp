@@ -107,6 +107,14 @@ TEST_F(Hypercall, KickWatchdog) {
   EXPECT_EQ(guest.machine.kicks, 1u);
 }
 
+TEST_F(Hypercall, TellLatency) {
+  guest.frame.ebx = 300;
+  guest.frame.ecx = 9000;
+  EXPECT_EQ(result_of(Call::TellLatency), 0u);
+  EXPECT_EQ(status.latency.mean, 300u);
+  EXPECT_EQ(status.latency.most, 9000u);
+}
+
 TEST_F(Hypercall, StopAndRestart) {
   const Verdict stop = call(static_cast<std::uint32_t>(Call::StopSelf));
   EXPECT_EQ(stop.kind, Kind::Stop);

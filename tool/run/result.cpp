@@ -49,6 +49,13 @@ json watchdog_json(const status::Region& region, const status::Watchdog& watchdo
           {"restart_most_us", microseconds(region, watchdog.restart_most)}};
 }
 
+// Null for a guest that has told nothing.
+json latency_json(const status::Region& region, const status::Latency& latency) {
+  if (latency.most == 0) return nullptr;
+  return {{"mean_us", microseconds(region, latency.mean)},
+          {"most_us", microseconds(region, latency.most)}};
+}
+
 json crash_json(const status::CrashRecord& crash) {
   if (crash.valid == 0) return nullptr;
   return {{"cpu", crash.cpu},
@@ -83,6 +90,7 @@ json unborn() {
           {"exits", json::object()},
           {"share", nullptr},
           {"watchdog", watchdog_json({}, {})},
+          {"latency", nullptr},
           {"timer_events", {{"forwarded", 0}, {"merged", 0}}}};
 }
 
@@ -104,6 +112,7 @@ json partition_json(const status::Region& region, std::size_t index) {
           {"exits", std::move(exits)},
           {"share", share_json(region, partition.share)},
           {"watchdog", watchdog_json(region, partition.watchdog)},
+          {"latency", latency_json(region, partition.latency)},
           {"timer_events", {{"forwarded", partition.forwarded}, {"merged", partition.merged}}}};
 }
 

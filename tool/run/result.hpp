@@ -12,7 +12,7 @@
 
 namespace mezzo::run {
 
-inline constexpr int kResultVersion = 2;
+inline constexpr int kResultVersion = 3;
 
 // What is known of a partition besides its status.
 struct PartitionFacts {

@@ -41,6 +41,18 @@ std::string share(const status::Share& before, const status::Share& now, std::ui
   return fmt::format("{:.1f}%", 100.0 * static_cast<double>(ran) / static_cast<double>(ticks));
 }
 
+// How late a guest is by its own word, or else its windows: on average and at most.
+std::string lateness(const nlohmann::json& partition) {
+  const auto text = [](double mean, double most) {
+    return fmt::format("{:.1f}/{:.1f}", mean, most);
+  };
+  const nlohmann::json& told = partition["latency"];
+  if (!told.is_null()) return text(told["mean_us"], told["most_us"]);
+  const nlohmann::json& share = partition["share"];
+  if (share.is_null() || share["windows"].is_null()) return "-";
+  return text(share["windows"]["late_mean_us"], share["windows"]["late_most_us"]);
+}
+
 // How the windows of a partition began; empty if it has none.
 std::string windows_text(const nlohmann::json& partition) {
   const nlohmann::json& share = partition["share"];
@@ -74,8 +86,8 @@ std::string rate_table(const status::Region& before, const status::Region& now) 
   const std::uint64_t ticks = now.now_tsc - before.now_tsc;
   const double seconds = static_cast<double>(ticks) / (std::max(now.tsc_khz, 1u) * 1000.0);
   std::string text =
-      fmt::format("{:<16} {:<10} {:>3} {:>6} {:>8} {:>10}  {}\n", "PARTITION", "STATE", "CPU",
-                  "SHARE", "RESTARTS", "EXITS/S", "MOST OF THEM, A SECOND");
+      fmt::format("{:<16} {:<10} {:>3} {:>6} {:>16} {:>8} {:>10}  {}\n", "PARTITION", "STATE",
+                  "CPU", "SHARE", "LATE, us", "RESTARTS", "EXITS/S", "MOST OF THEM, A SECOND");
   for (std::size_t i = 0; i < now.partition_count; ++i) {
     const status::PartitionStatus& partition = now.partitions[i];
     std::vector<std::uint64_t> exits(exit_causes_of(now.architecture));
@@ -85,9 +97,10 @@ std::string rate_table(const status::Region& before, const status::Region& now) 
     }
     const auto total = std::accumulate(exits.begin(), exits.end(), std::uint64_t{0});
     text +=
-        fmt::format("{:<16} {:<10} {:>3} {:>6} {:>8} {:>10}  {}\n", name_of(partition),
+        fmt::format("{:<16} {:<10} {:>3} {:>6} {:>16} {:>8} {:>10}  {}\n", name_of(partition),
                     name_of(partition.state), partition.cpu,
-                    share(before.partitions[i].share, partition.share, ticks), partition.restarts,
+                    share(before.partitions[i].share, partition.share, ticks),
+                    lateness(partition_json(now, i)), partition.restarts,
                     ticks == 0 ? "-" : fmt::format("{:.0f}", static_cast<double>(total) / seconds),
                     ticks == 0 ? "" : busiest(exits, now.architecture, seconds));
   }

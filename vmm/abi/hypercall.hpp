@@ -11,7 +11,7 @@
 namespace mezzo::hypercall {
 
 inline constexpr std::uint8_t kVector = 0x18;
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kVersion = 4;
 
 enum class Call : std::uint32_t {
   Null = 0,           // -> 0
@@ -28,6 +28,8 @@ enum class Call : std::uint32_t {
   Listen = 9,         // ecx: vector that the other end's ringing raises (32 to 255), 0: none -> 0
   Ring = 10,          // -> 1: the other end is interrupted, 0: it does not listen
   KickWatchdog = 11,  // -> 0. Since version 3
+  // How late it has been of late, in ticks of the TSC, for who watches. Since version 4.
+  TellLatency = 12,  // ebx: on average, ecx: at most -> 0
   Count
 };
 

@@ -14,7 +14,7 @@
 namespace mezzo::status {
 
 inline constexpr std::uint32_t kMagic = 0x5453454d;  // "MEST", little-endian
-inline constexpr std::uint32_t kVersion = 4;
+inline constexpr std::uint32_t kVersion = 5;
 
 enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarting };
 
@@ -151,6 +151,11 @@ struct Watchdog {
   std::uint64_t restart_most;   // the longest such time
 };
 
+// What a guest tells of its own latencies: TSC ticks since what it waited for. 0: nothing.
+struct Latency {
+  std::uint32_t mean, most;
+};
+
 struct PartitionStatus {
   char name[plan::kNameSize];
   State state;
@@ -163,6 +168,7 @@ struct PartitionStatus {
   std::uint64_t exits[kExitCauses];
   Share share;
   Watchdog watchdog;
+  Latency latency;
   // Ticks of its timer that another processor has forwarded as events (plan::Ia32::forwarder), and
   // those of them that came before the one before had been taken.
   std::uint32_t forwarded, merged;

@@ -58,6 +58,7 @@ class Partition {
   void running(std::uint64_t now) {
     status_.started_tsc = now;
     status_.stopped_tsc = 0;
+    status_.latency = {};
     health::begin(row_, status_.watchdog, now);
     status_.state = status::State::Running;
   }
@@ -82,6 +83,10 @@ class Partition {
 
   // The guest is alive.
   void kick(std::uint64_t now) const { health::kick(row_, status_.watchdog, now); }
+  // So late it says that it has been, in ticks of the TSC.
+  void tell_latency(std::uint32_t mean, std::uint32_t most) const {
+    status_.latency = {mean, most};
+  }
 
   void count(status::ExitCause cause) { ++status_.exits[static_cast<std::uint32_t>(cause)]; }
 

@@ -94,6 +94,10 @@ void kick_watchdog() {
   if (is_under_monitor()) call_monitor(mezzo::hypercall::Call::KickWatchdog);
 }
 
+void tell_latency(std::uint32_t mean, std::uint32_t most) {
+  if (is_under_monitor()) call_monitor(mezzo::hypercall::Call::TellLatency, mean, most);
+}
+
 ChannelMemory find_channel() {
   using mezzo::hypercall::Call;
   if (!is_under_monitor()) return {};

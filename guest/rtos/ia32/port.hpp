@@ -65,6 +65,8 @@ inline void out8(std::uint16_t port, std::uint8_t value) {
 void set_up(std::uint16_t uart);
 // Tells the monitor, if this is no bare machine, that its partition is alive.
 void kick_watchdog();
+// Tells it how late we are, in ticks of the TSC, for who watches.
+void tell_latency(std::uint32_t mean, std::uint32_t most);
 
 // The first channel that the partition has an end of.
 struct ChannelMemory {

@@ -125,6 +125,10 @@ template <Machine M, class Log>
       c.machine.kick_watchdog();
       f.eax = 0;
       break;
+    case Call::TellLatency:
+      partition.tell_latency(f.ebx, f.ecx);
+      f.eax = 0;
+      break;
     case Call::Channel:
     case Call::Listen:
     case Call::Ring:
