@@ -1,36 +1,14 @@
-// How conformance is stated: each case prints one line, "name: what happened". What is right is
-// what the same binary prints on the bare machine. Where a monitor differs by design the line says
-// so and why; only its name is compared then.
+// The cases of the ARMv7 guest: parts, words to execute, and how a run ended.
 #pragma once
 
 #include "armv7/machine.hpp"
 #include "common/text.hpp"
+#include "conformance/lines.hpp"
 
 namespace guest {
 
-// ---- lines ----
-
-// Starts a line; the parts of a name are separated by a space.
-void begin_line(const char* name);
-void add_name(const char* part);
-void add_name(u32 number);
-void begin_values();
-void show(const char* label, u32 value);  // " label=0x..."
-void show(u32 value);
-void show(const char* text);
-void show_of(const char* whose, const char* what, u32 value);  // " whose.what=0x..."
-void show_of(const char* whose, u32 index, u32 value);         // " whose[index]=0x..."
 // How a run ended, if not by itself; `from`: where its body begins.
 void show(const Taken& taken, u32 from);
-void end_line();
-void end_line_differing(const char* reason);
-
-inline void line(const char* name, u32 value) {
-  begin_line(name);
-  begin_values();
-  show(value);
-  end_line();
-}
 
 // ---- one instruction ----
 

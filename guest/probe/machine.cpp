@@ -62,6 +62,8 @@ alignas(4096) u32 second_directory[1024];
 alignas(4096) u32 test_table[1024];
 alignas(4096) u32 test_page[1024];
 alignas(4096) u32 other_page[1024];
+alignas(4096) u64 pae_directories[4][512];
+alignas(32) u64 pae_root[4];
 alignas(4096) TaskState task_state;
 u32 user_flags = 2;
 u32 first_ss;
@@ -114,6 +116,24 @@ void enable_paging() {
   test_table[3] = page | kUserPage;
   test_table[4] = page | kUserPage | kWritable;
   test_table[5] = page | kUserPage | kWritable;
+  write_cr<4>(kPse);
+  write_cr<3>(address_of(page_directory));
+  write_cr<0>(kControl0);
+}
+
+// All memory one to one, but for the beginning of the last GiB.
+void enable_pae() {
+  for (u32 i = 0; i < 2048; ++i)
+    (&pae_directories[0][0])[i] = u64{i} << 21 | kLarge | kWritable | kPresent;
+  for (u32 i = 0; i < 4; ++i) pae_root[i] = address_of(pae_directories[i]) | kPresent;
+  for (u32 i = 0; i < kHighPages; ++i) pae_directories[3][i] = pae_directories[0][i];
+  write_cr<0>(kControl0 & ~kPaging);
+  write_cr<4>(kPse | kPae);
+  write_cr<3>(address_of(pae_root));
+  write_cr<0>(kControl0);
+}
+void disable_pae() {
+  write_cr<0>(kControl0 & ~kPaging);
   write_cr<4>(kPse);
   write_cr<3>(address_of(page_directory));
   write_cr<0>(kControl0);

@@ -162,6 +162,13 @@ extern u32 page_directory[1024], second_directory[1024], test_table[1024];
 extern u32 test_page[1024], other_page[1024];
 void enable_paging();
 
+// The same with PAE, but that the last GiB shows the first 16 MiB, which are there.
+inline constexpr u32 kPae = 0x20, kPaging = 0x80000000;
+inline constexpr u32 kHigh = 0xc0000000, kHighPages = 8;  // of 2 MiB
+extern u64 pae_directories[4][512], pae_root[4];
+void enable_pae();
+void disable_pae();
+
 // Local APIC.
 void enable_local_apic(u32 vector);
 void start_timer(u32 count, bool periodic);

@@ -147,6 +147,53 @@ TEST(Layout, RefusesAKernelOutsideItsMemory) {
   EXPECT_EQ(found->where.position.line, 9U);
 }
 
+TEST(Layout, SaysThatAFixedKernelDoesNotFit) {
+  const auto placed = Fixture(system_text(partition_text("rtos", 0, "\"1 MiB\"")),
+                              {test::make_elf32(0x100000, 2 * kMiB)})
+                          .place();
+  ASSERT_FALSE(placed);
+  const auto* found =
+      find(placed.error(),
+           "the kernel of rtos must lie at 0x100000-0x4fffff, and does not fit into "
+           "1024 KiB of memory from 0x0 on");
+  ASSERT_NE(found, nullptr) << all(placed.error());
+  EXPECT_EQ(found->remedy, "give it at least 5 MiB");
+}
+
+TEST(Layout, SaysWhoIsWhereAKernelMustLie) {
+  const auto placed = Fixture(system_text(partition_text("a", 0, "\"16 MiB\"") +
+                                          partition_text("b", 1, "\"16 MiB\"")),
+                              {test::make_elf32(0x100000)})
+                          .place();
+  ASSERT_FALSE(placed);
+  EXPECT_NE(
+      find(placed.error(), "the kernel of b must lie at 0x100000-0x10007f, where a has its memory"),
+      nullptr)
+      << all(placed.error());
+}
+
+// Such as memtest86+, which starts as Linux does.
+TEST(Layout, LeavesABzImageThatCannotBeMovedInItsPlace) {
+  const test::Bytes fixed =
+      test::make_bzimage({.version = "Memtest86+ v6.10", .relocatable = false});
+  const std::vector<test::Bytes> files = {test::make_bzimage(), fixed};
+  const auto placed = Fixture(system_text(partition_text("linux", 0, "\"128 MiB\"") +
+                                          partition_text("other", 1, "\"48 MiB\"")),
+                              files)
+                          .place();
+  ASSERT_TRUE(placed) << all(placed.error());
+  EXPECT_EQ((*placed)[1].kernel, 0x1000000U);
+  EXPECT_EQ((*placed)[1].pieces.back(), (Extent{0x100000, 47 * kMiB}));
+  EXPECT_EQ((*placed)[0].pieces.back(), (Extent{48 * kMiB, 128 * kMiB}));
+  const auto outside =
+      Fixture(system_text(partition_text("other", 0, "[{ base = 0x4000000, size = \"16 MiB\" }]")),
+              {fixed})
+          .place();
+  ASSERT_FALSE(outside);
+  EXPECT_NE(find(outside.error(), "must lie at 0x1000000-0x1ffffff, outside its memory"), nullptr)
+      << all(outside.error());
+}
+
 TEST(Layout, KeepsTheStartUpPageFree) {
   const auto placed =
       Fixture(system_text(partition_text("rtos", 0, "[{ base = 0x1000, size = \"60 KiB\" }]")),
@@ -290,9 +337,21 @@ TEST(Cmdline, TellsTheOwnerOfPci) {
     EXPECT_FALSE(has_word(cmdline, word)) << word;
   }
   EXPECT_TRUE(cmdline.text.ends_with(" quiet -- single"));
-  EXPECT_EQ(cmdline.text.substr(cmdline.tsc_khz_offset - 14, 24), "tsc_early_khz=          ");
+  EXPECT_EQ(cmdline.text.substr(cmdline.tsc_khz_offset.value() - 14, 24),
+            "tsc_early_khz=          ");
   EXPECT_EQ(cmdline.additions.size(), 10U);
   for (const CmdlineAddition& addition : cmdline.additions) EXPECT_FALSE(addition.why.empty());
+}
+
+TEST(Cmdline, AddsNothingForWhatIsNoLinux) {
+  const Fixture fixture(
+      system_text(partition_text("a", 0, "\"64 MiB\"", "cmdline = \"console=ttyS0\"\n")),
+      {test::make_bzimage({.version = "Memtest86+ v6.10"})});
+  const Cmdline cmdline =
+      derive_cmdline(fixture.system, fixture.system.partitions[0], fixture.kernels[0].linux_image);
+  EXPECT_EQ(cmdline.text, "console=ttyS0");
+  EXPECT_FALSE(cmdline.tsc_khz_offset);
+  EXPECT_TRUE(cmdline.additions.empty());
 }
 
 TEST(Cmdline, TellsTheOwnerOfThePic) {

@@ -53,7 +53,7 @@ system::KernelArtifact fetch_kernel(const system::KernelSpec& spec, Packages& pa
     artifact.path = spec.file;
   } else {
     const Package& package = packages.get(spec.package);
-    artifact.path = kernel_file(package);
+    artifact.path = spec.path.empty() ? kernel_file(package) : file_in(package, spec.path);
     artifact.package = package.name;
     artifact.version = package.version;
   }

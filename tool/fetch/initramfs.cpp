@@ -119,13 +119,7 @@ std::string_view without_slash(std::string_view path) {
 void add_package_files(const Package& package, const std::vector<std::string>& paths,
                        system::InitramfsSpec& spec) {
   for (const std::string& path : paths) {
-    const auto file = package.root / without_slash(path);
-    if (!std::filesystem::is_regular_file(file)) {
-      throw UserError(
-          fmt::format("the package {} {} has no file {}", package.name, package.version, path),
-          fmt::format("See `dpkg-deb -c {}` for those that it has.", package.deb.string()));
-    }
-    spec.files.emplace(path, file);
+    spec.files.emplace(path, file_in(package, path));
   }
 }
 

@@ -48,7 +48,15 @@ std::filesystem::path kernel_file(const Package& package) {
   throw UserError(fmt::format("the package {} {} holds no kernel (boot/vmlinuz-*)", package.name,
                               package.version),
                   "Name a kernel's package in the system file, for example linux-image-686 or "
-                  "linux-image-armmp.");
+                  "linux-image-armmp, or the file in this one under 'path'.");
+}
+
+std::filesystem::path file_in(const Package& package, std::string_view path) {
+  auto file = package.root / path.substr(path.starts_with('/') ? 1 : 0);
+  if (std::filesystem::is_regular_file(file)) return file;
+  throw UserError(
+      fmt::format("the package {} {} has no file {}", package.name, package.version, path),
+      fmt::format("See `dpkg-deb -c {}` for those that it has.", package.deb.string()));
 }
 
 std::filesystem::path device_tree_file(const Package& package, std::string_view name) {

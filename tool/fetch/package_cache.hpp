@@ -35,6 +35,10 @@ struct Package {
 // The vmlinuz in a kernel package's boot/. Throws UserError if there is none.
 [[nodiscard]] std::filesystem::path kernel_file(const Package& package);
 
+// The file `path` ("/boot/x.bin", with or without the slash) of the package. Throws UserError if it
+// has none.
+[[nodiscard]] std::filesystem::path file_in(const Package& package, std::string_view path);
+
 // The device tree `name` ("vexpress-v2p-ca9.dtb") in a kernel package of Arm. Throws UserError if
 // there is none.
 [[nodiscard]] std::filesystem::path device_tree_file(const Package& package, std::string_view name);

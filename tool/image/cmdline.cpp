@@ -104,6 +104,7 @@ void add_devices(const system::System& system, const system::Partition& partitio
 
 Cmdline derive_cmdline(const system::System& system, const system::Partition& partition,
                        const loader::LinuxImage& kernel) {
+  if (!kernel.is_linux) return {.text = partition.cmdline, .tsc_khz_offset = {}, .additions = {}};
   Builder builder;
   add_processor(system, partition, kernel, builder);
   if (kernel.needs_pae) {

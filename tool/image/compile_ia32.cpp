@@ -168,7 +168,9 @@ class Compiler {
     load_mp_table(partition, place, report);
     row.entry = place.kernel;
     row.registers[2] = place.boot_info;
-    row.tsc_khz_field = place.cmdline + static_cast<std::uint32_t>(cmdline.tsc_khz_offset);
+    if (cmdline.tsc_khz_offset) {
+      row.tsc_khz_field = place.cmdline + static_cast<std::uint32_t>(*cmdline.tsc_khz_offset);
+    }
   }
 
   [[nodiscard]] firmware::AcpiInput acpi_input(const system::Partition& partition,

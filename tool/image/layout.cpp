@@ -107,6 +107,12 @@ void place_linux(const Job& job, Placement& placement) {
           ? round_up(std::max<std::uint64_t>(main.base, image.preferred_address), image.alignment)
           : image.preferred_address;
   placement.kernel = static_cast<std::uint32_t>(kernel);
+  if (!image.relocatable && !overlap(main, {kernel, image.init_size})) {
+    return job.error(job.partition.kernel.where,
+                     fmt::format("the kernel of {} must lie at {:#x}-{:#x}, outside its memory",
+                                 job.partition.name, kernel, kernel + image.init_size - 1),
+                     "add a memory piece that covers it");
+  }
   if (kernel < main.base || top.exhausted() || kernel + image.init_size > top.top()) {
     const std::uint64_t needed =
         kernel - std::min(main.base, kernel) + image.init_size + (main.end() - top.top());

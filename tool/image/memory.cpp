@@ -20,7 +20,22 @@ constexpr std::uint64_t kFirstLowPiece = 0x10000;   // page 0 and the start-up p
 constexpr std::uint64_t kSpanAlignment = 16 << 20;  // Linux' usual kernel alignment
 constexpr std::uint64_t kImageAlignment = 4 << 20;
 
-bool is_linux(const loader::KernelImage& kernel) { return kernel.format == KernelFormat::BzImage; }
+bool is_linux(const loader::KernelImage& kernel) {
+  return kernel.format == KernelFormat::BzImage && kernel.linux_image.is_linux;
+}
+
+// Where the kernel must lie: nowhere in particular if it can be moved.
+std::vector<Extent> fixed_parts(const loader::KernelImage& kernel) {
+  const loader::LinuxImage& image = kernel.linux_image;
+  if (kernel.format == KernelFormat::BzImage && !image.relocatable) {
+    return {{image.preferred_address, image.init_size}};
+  }
+  std::vector<Extent> parts;
+  for (const loader::Segment& segment : kernel.segments) {
+    parts.push_back({segment.address, segment.memory_size});
+  }
+  return parts;
+}
 
 bool has_low_memory(const std::vector<Extent>& pieces) {
   return std::ranges::any_of(pieces, [](const Extent& piece) {
@@ -52,7 +67,7 @@ class MemoryPlanner {
     take_explicit();
     for (const bool fixed : {true, false}) {
       for (std::size_t i = 0; i < pieces_.size(); ++i) {
-        const bool has_fixed = !kernels_[i].segments.empty();
+        const bool has_fixed = !fixed_parts(kernels_[i]).empty();
         if (system_.partitions[i].memory.size && has_fixed == fixed) place_span(i);
       }
     }
@@ -85,10 +100,10 @@ class MemoryPlanner {
 
   // Bases worth trying for partition `index`, ascending.
   [[nodiscard]] std::vector<std::uint64_t> candidates(std::size_t index) const {
-    const auto& segments = kernels_[index].segments;
-    if (!segments.empty()) {
-      const auto lowest = std::ranges::min_element(segments, {}, &loader::Segment::address);
-      return {0, lowest->address / kImageAlignment * kImageAlignment};
+    const auto parts = fixed_parts(kernels_[index]);
+    if (!parts.empty()) {
+      return {0,
+              std::ranges::min(parts, {}, &Extent::base).base / kImageAlignment * kImageAlignment};
     }
     std::vector<std::uint64_t> bases = {0, kSpanAlignment};
     for (const Extent& other : taken_) {
@@ -98,10 +113,9 @@ class MemoryPlanner {
     return bases;
   }
 
-  [[nodiscard]] bool covers_segments(std::size_t index, const Extent& span) const {
-    return std::ranges::all_of(kernels_[index].segments, [&span](const loader::Segment& segment) {
-      return segment.address >= span.base &&
-             std::uint64_t{segment.address} + segment.memory_size <= span.end();
+  [[nodiscard]] bool covers_kernel(std::size_t index, const Extent& span) const {
+    return std::ranges::all_of(fixed_parts(kernels_[index]), [&span](const Extent& part) {
+      return part.base >= span.base && part.end() <= span.end();
     });
   }
 
@@ -111,7 +125,7 @@ class MemoryPlanner {
     for (const std::uint64_t base : candidates(index)) {
       const Extent span{base, size};
       if (span.end() > monitor_base(system_.machine)) break;
-      if (!is_free(span) || !covers_segments(index, span)) continue;
+      if (!is_free(span) || !covers_kernel(index, span)) continue;
       taken_.push_back(span);
       pieces_[index] = {span};
       if (base == 0) {
@@ -122,11 +136,48 @@ class MemoryPlanner {
       }
       return;
     }
+    if (!explain_fixed_kernel(index)) {
+      add_error(
+          system_, partition.memory.where,
+          fmt::format("no room for the {} MiB of {} in one stretch", size >> 20, partition.name),
+          "raise memory in [machine], give the partition less, or list its memory pieces",
+          diagnostics_);
+    }
+  }
+
+  // Whether the reason is where the kernel must lie. Then it is said.
+  bool explain_fixed_kernel(std::size_t index) {
+    constexpr std::uint64_t kMiB = 1 << 20;
+    const system::Partition& partition = system_.partitions[index];
+    const auto parts = fixed_parts(kernels_[index]);
+    if (parts.empty()) return false;
+    const std::uint64_t first = std::ranges::min(parts, {}, &Extent::base).base;
+    const std::uint64_t end = std::ranges::max(parts, {}, &Extent::end).end();
+    const std::string kernel =
+        fmt::format("the kernel of {} must lie at {:#x}-{:#x}", partition.name, first, end - 1);
+    const std::uint64_t base = candidates(index).back();
+    if (end - base > *partition.memory.size) {
+      add_error(system_, partition.memory.where,
+                fmt::format("{}, and does not fit into {} KiB of memory from {:#x} on", kernel,
+                            *partition.memory.size >> 10, base),
+                fmt::format("give it at least {} MiB", (end - base + kMiB - 1) / kMiB),
+                diagnostics_);
+      return true;
+    }
+    const auto has_it = [&](const std::vector<Extent>& pieces) {
+      return std::ranges::any_of(
+          pieces, [&](const Extent& piece) { return overlap(piece, {first, end - first}); });
+    };
+    const auto owner = std::ranges::find_if(pieces_, has_it);
+    if (owner == pieces_.end()) return false;
     add_error(
         system_, partition.memory.where,
-        fmt::format("no room for the {} MiB of {} in one stretch", size >> 20, partition.name),
-        "raise memory in [machine], give the partition less, or list its memory pieces",
+        fmt::format("{}, where {} has its memory", kernel,
+                    system_.partitions[static_cast<std::size_t>(owner - pieces_.begin())].name),
+        "link one of the two to another address, or list the other's memory pieces elsewhere: "
+        "each has the addresses of the machine",
         diagnostics_);
+    return true;
   }
 
   void cut_explicit_low_pieces(std::size_t index) {
@@ -187,10 +238,8 @@ class MemoryPlanner {
       return !cut_from && overlap(other, piece);
     });
     if (taken || !low_owner_) return !taken;
-    return std::ranges::none_of(kernels_[*low_owner_].segments,
-                                [&piece](const loader::Segment& segment) {
-                                  return overlap(piece, {segment.address, segment.memory_size});
-                                });
+    return std::ranges::none_of(fixed_parts(kernels_[*low_owner_]),
+                                [&piece](const Extent& part) { return overlap(piece, part); });
   }
 
   const system::System& system_;

@@ -29,6 +29,7 @@ constexpr std::size_t kPreferred = 0x258;
 constexpr std::size_t kInitSize = 0x260;
 
 constexpr std::uint8_t kLoadedHigh = 1;
+constexpr std::size_t kParagraph = 16;            // unit of the payload's size
 constexpr std::uint16_t kKernel64 = 1;            // XLF_KERNEL_64
 constexpr std::uint16_t kOldestProtocol = 0x20a;  // init_size and pref_address
 
@@ -85,10 +86,17 @@ bool needs_pae(ByteView setup, const LinuxImage& image) {
          (features && (features->first & kPae) != 0);
 }
 
+// Linux' begins with its release, such as "6.1.0"; that of another program which starts in the same
+// way (memtest86+) with a name.
+bool is_linux_version(std::string_view version) {
+  return !version.empty() && version.front() >= '0' && version.front() <= '9';
+}
+
 std::string version_string(ByteView bytes, std::size_t setup_size) {
   const std::size_t start = get<std::uint16_t>(bytes, kKernelVersion) + std::size_t{0x200};
-  if (start == 0x200 || start >= setup_size) return "unknown version";
-  const ByteView rest = bytes.subspan(start, setup_size - start);
+  const std::size_t end_of_setup = std::min(setup_size, bytes.size());
+  if (start == 0x200 || start >= end_of_setup) return "unknown version";
+  const ByteView rest = bytes.subspan(start, end_of_setup - start);
   const auto end = std::ranges::find(rest, std::uint8_t{0});
   return {rest.begin(), end};
 }
@@ -129,24 +137,30 @@ LinuxImage read_header(ByteView bytes, std::size_t setup_size, std::size_t paylo
 
 Result<KernelImage> read_bzimage(ByteView bytes) {
   if (bytes.size() < 0x400) return std::unexpected(truncated(bytes.size(), 0x400));
-  const std::size_t sectors = bytes[kSetupSects] == 0 ? 4 : bytes[kSetupSects];
-  const std::size_t setup_size = (sectors + 1) * 512;
-  const std::size_t payload_size = get<std::uint32_t>(bytes, kSyssize) * std::size_t{16};
-  if (bytes.size() < setup_size + payload_size) {
-    return std::unexpected(truncated(bytes.size(), setup_size + payload_size));
-  }
   const auto protocol = get<std::uint16_t>(bytes, kVersion);
   if (protocol < kOldestProtocol || (bytes[kLoadflags] & kLoadedHigh) == 0) {
     return std::unexpected(
-        Problem{fmt::format("boot protocol {}.{} is too old", protocol >> 8, protocol & 0xff),
-                "use a bzImage of Linux 2.6.31 or newer"});
+        Problem{fmt::format("boot protocol {}.{} is too old, or the image has real-mode code only",
+                            protocol >> 8, protocol & 0xff),
+                "use a bzImage of Linux 2.6.31 or newer, or a program with a 32-bit entry"});
   }
+  const std::size_t sectors = bytes[kSetupSects] == 0 ? 4 : bytes[kSetupSects];
+  const std::size_t setup_size = (sectors + 1) * 512;
+  const std::size_t wanted = get<std::uint32_t>(bytes, kSyssize) * std::size_t{kParagraph};
+  // Linux' build pads the file; other programs' may end within the last paragraph.
+  const bool linux_kernel = is_linux_version(version_string(bytes, setup_size));
+  const std::size_t missing_at_most = linux_kernel ? 0 : kParagraph - 1;
+  if (bytes.size() + missing_at_most < setup_size + wanted) {
+    return std::unexpected(truncated(bytes.size(), setup_size + wanted));
+  }
+  const std::size_t payload_size = std::min(wanted, bytes.size() - setup_size);
   KernelImage kernel;
   kernel.format = system::KernelFormat::BzImage;
   kernel.linux_image = read_header(bytes, setup_size, payload_size);
   if (auto problem = unsupported(bytes.first(setup_size), kernel.linux_image)) {
     return std::unexpected(*problem);
   }
+  kernel.linux_image.is_linux = linux_kernel;
   kernel.linux_image.needs_pae = needs_pae(bytes.first(setup_size), kernel.linux_image);
   const std::uint32_t alignment = kernel.linux_image.alignment;
   if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
@@ -154,7 +168,7 @@ Result<KernelImage> read_bzimage(ByteView bytes) {
     return std::unexpected(
         Problem{"the kernel's setup header contradicts itself", "fetch or copy the file again"});
   }
-  if (!checksum_matches(bytes.first(setup_size + payload_size))) {
+  if (linux_kernel && !checksum_matches(bytes.first(setup_size + payload_size))) {
     return std::unexpected(Problem{"the kernel is corrupted: its own checksum does not match",
                                    "fetch or copy the file again"});
   }

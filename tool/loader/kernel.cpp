@@ -50,6 +50,10 @@ Result<KernelImage> read_raw(ByteView bytes, const system::KernelSpec& spec) {
   return image;
 }
 
+bool is_elf(ByteView bytes) {
+  return bytes.size() >= 4 && get<std::uint32_t>(bytes, 0) == 0x464c457f;  // "\x7fELF"
+}
+
 // The formats of each architecture.
 bool is_for(KernelFormat format, plan::Architecture architecture) {
   const bool arm = architecture == plan::Architecture::Armv7;
@@ -68,7 +72,8 @@ Problem unrecognized(ByteView bytes, plan::Architecture architecture) {
   const bool arm = architecture == plan::Architecture::Armv7;
   if (bytes.empty()) return {"the kernel file is empty", "name a kernel file"};
   return {
-      fmt::format("this is no kernel: neither a {} nor an ELF file", arm ? "zImage" : "bzImage"),
+      fmt::format("this is no kernel: neither a {} nor an ELF file{}", arm ? "zImage" : "bzImage",
+                  arm ? "" : ", and without a multiboot header that says where it goes"),
       "name a kernel file, or say format = \"raw\" with 'load' and 'entry'"};
 }
 
@@ -78,9 +83,10 @@ KernelFormat detect_format(ByteView bytes) {
   if (bytes.size() > 0x206 && get<std::uint32_t>(bytes, 0x202) == 0x53726448) {  // "HdrS"
     return KernelFormat::BzImage;
   }
-  if (bytes.size() >= 4 && get<std::uint32_t>(bytes, 0) == 0x464c457f) {  // "\x7fELF"
+  if (is_elf(bytes)) {
     return find_multiboot_header(bytes) ? KernelFormat::Multiboot : KernelFormat::Elf;
   }
+  if (has_multiboot_addresses(bytes)) return KernelFormat::Multiboot;
   // In a big-endian kernel the word is little-endian all the same, or swapped before BE8.
   constexpr std::uint32_t kZImage = 0x016f2818, kSwapped = 0x18286f01;
   if (bytes.size() >= 0x30) {
@@ -96,8 +102,8 @@ Result<KernelImage> read_kernel(ByteView bytes, const system::KernelSpec& spec,
   const bool arm = architecture == plan::Architecture::Armv7;
   const KernelFormat detected = detect_format(bytes);
   // A multiboot header means nothing to an Arm board.
-  const KernelFormat found =
-      arm && detected == KernelFormat::Multiboot ? KernelFormat::Elf : detected;
+  const KernelFormat without_header = is_elf(bytes) ? KernelFormat::Elf : KernelFormat::Raw;
+  const KernelFormat found = arm && detected == KernelFormat::Multiboot ? without_header : detected;
   if (found == KernelFormat::Raw) return std::unexpected(unrecognized(bytes, architecture));
   if (!is_for(found, architecture)) {
     return std::unexpected(

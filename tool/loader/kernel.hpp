@@ -1,8 +1,8 @@
 // Takes kernel files apart: what has to be copied where, and how the kernel wants to be started.
 //
-// The formats are bzImage, zImage, ELF, multiboot ELF and raw. A file that is damaged, or a kernel
-// that this monitor cannot run (64-bit, LPAE, Thumb-2), is refused with a reason. Nothing here
-// chooses an address.
+// The formats are bzImage, zImage, ELF, multiboot (ELF or flat) and raw. A file that is damaged, or
+// a kernel that this monitor cannot run (64-bit, LPAE, Thumb-2), is refused with a reason. Nothing
+// here chooses an address.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ struct Segment {
 // What a bzImage's setup header says (Documentation/arch/x86/boot.rst).
 struct LinuxImage {
   std::string version;
+  bool is_linux = true;  // false: another program that starts as Linux does
   std::uint16_t protocol = 0;
   bool relocatable = false;
   std::uint32_t alignment = 0;  // of the load address
@@ -88,5 +89,7 @@ struct KernelImage {
 
 // Offset of a valid multiboot 1 header in the file's first 8 KiB, or nothing.
 [[nodiscard]] std::optional<std::size_t> find_multiboot_header(ByteView bytes);
+// Whether there is one that says itself what goes where, whatever kind of file it is in.
+[[nodiscard]] bool has_multiboot_addresses(ByteView bytes);
 
 }  // namespace mezzo::loader

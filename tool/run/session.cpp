@@ -236,12 +236,13 @@ void Session::report_state_changes(const status::Region& now) {
   for (std::size_t i = 0; i < now.partition_count; ++i) {
     const status::PartitionStatus& partition = now.partitions[i];
     const std::string_view name = name_of(partition);
+    const bool is_stopped = partition.state == status::State::Stopped;  // at the first look, too
     if (partition.restarts != restarts_[i]) {
       say(fmt::format("{} was restarted after: {}", name, describe(partition)));
-    } else if (partition.state != states_[i] && states_[i] != status::State::Built) {
-      say(partition.state == status::State::Stopped
-              ? fmt::format("{} has stopped: {}", name, describe(partition))
-              : fmt::format("{} is {}", name, name_of(partition.state)));
+    } else if (partition.state != states_[i] &&
+               (is_stopped || states_[i] != status::State::Built)) {
+      say(is_stopped ? fmt::format("{} has stopped: {}", name, describe(partition))
+                     : fmt::format("{} is {}", name, name_of(partition.state)));
     }
     states_[i] = partition.state;
     restarts_[i] = partition.restarts;

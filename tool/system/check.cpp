@@ -209,15 +209,16 @@ class ArtifactCheck {
     const auto kernel =
         loader::read_kernel(artifacts_.kernel.bytes, partition_.kernel, board_.architecture);
     if (!kernel) return error(partition_.kernel.where, artifacts_.kernel.path, kernel.error());
-    const bool is_linux =
+    const bool starts_as_linux =
         kernel->format == KernelFormat::BzImage || kernel->format == KernelFormat::ZImage;
+    const bool is_linux = starts_as_linux && kernel->linux_image.is_linux;
     const bool wants_tree = board_.is_armv7() && (kernel->format == KernelFormat::ZImage ||
                                                   !partition_.armv7.device_tree.empty());
     if (is_linux) check_root();
     if (kernel->linux_image.needs_pae) check_processor(kernel->summary);
     if (wants_tree) check_tree();
     if (is_linux && board_.is_armv7()) check_high_memory();
-    if (!is_linux && !wants_tree && kernel->format != KernelFormat::Multiboot) {
+    if (!starts_as_linux && !wants_tree && kernel->format != KernelFormat::Multiboot) {
       check_unused(kernel->summary);
     }
   }

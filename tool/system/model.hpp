@@ -52,6 +52,7 @@ enum class KernelFormat { Auto, BzImage, Elf, Multiboot, Raw, ZImage };
 // Exactly one of `package` and `file` is set.
 struct KernelSpec {
   std::string package;         // a Debian package whose dependencies lead to a kernel image
+  std::string path;            // in the package, such as "/boot/x.bin"; empty: its Linux
   std::filesystem::path file;  // relative names are taken from the system file's directory
   KernelFormat format = KernelFormat::Auto;
   std::optional<std::uint32_t> load, entry;  // Raw only: guest-physical addresses

@@ -84,7 +84,12 @@ KernelSpec parse_kernel(TomlReader& partition, const Context& context) {
   if (table == nullptr) return kernel;
   TomlReader reader(*table, "kernel", context.file, context.diagnostics);
   kernel.package = reader.string("package").value_or("");
+  kernel.path = reader.string("path").value_or("");
   if (const auto file = reader.string("file")) kernel.file = context.resolve(*file);
+  if (!kernel.path.empty() && kernel.package.empty()) {
+    reader.error(reader.where("path"), "'path' is a file in a package, and there is no package",
+                 "remove it, or name the 'package'");
+  }
   if (kernel.package.empty() == kernel.file.empty()) {
     reader.error(kernel.where, "a kernel is either a package or a file",
                  context.board->kernel_package.empty()
