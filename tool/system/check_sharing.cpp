@@ -36,10 +36,9 @@ class SharingCheck {
             "set interrupts = \"pic\" and remove the device \"pci\", or give it a processor of its "
             "own");
     }
-    for (const Partition* partition : {&urgent_, &other_}) {
-      if (partition->ia32.idle == IdleWait::Halt) continue;
-      error(partition->ia32.idle_where,
-            fmt::format("{} would never let go of the processor that it shares", partition->name),
+    if (urgent_.ia32.idle != IdleWait::Halt) {
+      error(urgent_.ia32.idle_where,
+            fmt::format("{} would never let go of the processor that it shares", urgent_.name),
             "set idle = \"halt\", or give it a processor of its own");
     }
     check_channels();
@@ -81,10 +80,10 @@ void check_sharing(const System& system, Diagnostics& diagnostics) {
                 "give it a 'cpu' of its own; two can share one", diagnostics);
     } else if (first->ia32.real_time == second->ia32.real_time) {
       add_error(system, second->cpu_where,
-                fmt::format("processor {} has two owners: {} and {} (line {}), {} of them a "
-                            "real-time partition",
-                            second->cpu, second->name, first->name, first->cpu_where.line,
-                            first->ia32.real_time ? "both" : "neither"),
+                fmt::format("processor {} has two owners: {} and {} (line {}), {}", second->cpu,
+                            second->name, first->name, first->cpu_where.line,
+                            first->ia32.real_time ? "both of them real-time partitions"
+                                                  : "neither of them a real-time partition"),
                 "give each partition a 'cpu' of its own; kind = \"realtime\" and another one can "
                 "share one",
                 diagnostics);

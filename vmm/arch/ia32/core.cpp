@@ -9,6 +9,7 @@
 #include "arch/ia32/msr.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
+#include "irq/heartbeat.hpp"
 
 namespace mezzo::ia32::core {
 namespace {
@@ -153,6 +154,41 @@ void keep_vectors(Cpu& urgent) {
   }
 }
 
+// Ticks of the HPET in 2^24 clocks of the local APIC's timer; 0: it cannot send the NMI.
+constinit std::uint64_t ticks_in_clocks = 0;
+constexpr unsigned kClocksShift = 24;
+
+constexpr std::uint32_t kMicrosecondsLate = 2;  // so long after the timer's interrupt the NMI comes
+
+[[nodiscard]] std::uint64_t measure_clock(const irq::Hpet& hpet) {
+  constexpr std::uint32_t kMicroseconds = 10'000, kLongest = ~0u;
+  local_apic::reset(false);
+  local_apic::write(Register::DivideConfiguration, local_apic::kDivideBy1);
+  const std::uint32_t begin = hpet.ticks();
+  local_apic::write(Register::InitialCount, kLongest);
+  while (hpet.ticks() - begin < hpet.ticks_of(kMicroseconds)) pause();
+  const std::uint32_t clocks = kLongest - local_apic::read(Register::CurrentCount);
+  const std::uint64_t ticks = hpet.ticks() - begin;
+  local_apic::write(Register::InitialCount, 0);
+  return (ticks << kClocksShift) / clocks;
+}
+
+// The NMI that follows the interrupt of the urgent one's timer, if the other guest does not let it
+// in. False if the interrupt is due now.
+[[nodiscard]] bool expect_timer() {
+  constexpr std::uint64_t kFurthest = 1u << 30;
+  const std::uint64_t clocks = local_apic::clocks_to_timer();
+  if (clocks == 0 || clocks > kFurthest || ticks_in_clocks == 0) return true;
+  const std::uint64_t ticks = clocks * ticks_in_clocks >> kClocksShift;
+  constexpr std::uint64_t kMismatch = 8192;  // the two clocks are not measured better than that
+  const irq::Hpet hpet(layout::kHpet);
+  const std::uint64_t due = ticks + ticks / kMismatch + hpet.ticks_of(kMicrosecondsLate);
+  return due > kFurthest || hpet.send_nmi_in(static_cast<std::uint32_t>(due));
+}
+void expect_no_timer() {
+  if (ticks_in_clocks != 0) irq::Hpet(layout::kHpet).cancel_nmi();
+}
+
 // Halts until an interrupt or an NMI. FastPath::woken_by says which.
 void halt_until_woken(Cpu& cpu) {
   charge(cpu);
@@ -183,6 +219,10 @@ void pair(Cpu& urgent, Cpu& other) {
     cpu->fast.woken_by = kNoVector;
     status_region.partitions[cpu->partition].share.since_tsc = now;
   }
+  const irq::Hpet hpet(layout::kHpet);
+  if (hpet.present() && hpet.prepare_single_nmi(apic_ids[urgent.index])) {
+    ticks_in_clocks = measure_clock(hpet);
+  }
   // What switch_stacks() finds when it comes there for the first time: four registers, and where to
   // go.
   constexpr std::uint32_t kSaved = 5;
@@ -205,7 +245,8 @@ void wait(Cpu& cpu) {
   use_guest_idt(cpu);
   if (cpu.fast.woken_by != kNoVector || cpu.fast.nmi_pending) return;
   keep_vectors(cpu);
-  run_partner(cpu, Rest::Waiting);
+  if (expect_timer()) run_partner(cpu, Rest::Waiting);
+  expect_no_timer();
 }
 
 // A dormant guest's interrupts wait: the urgent one's in the local APIC, the other one's in the

@@ -7,8 +7,9 @@
 // The urgent one runs until it waits for an interrupt (HLT). Its interrupts are its own meanwhile,
 // as without a partner, and the PIC's wait. While the other one runs, the PIC's interrupts go
 // straight to it, and the vectors of the local APIC are the monitor's: such an interrupt ends the
-// urgent one's waiting. It comes as soon as the other guest lets interrupts in, or, when it does
-// not, with the next heartbeat or exit, where the monitor asks the local APIC.
+// urgent one's waiting. If the other guest does not let interrupts in, an NMI follows, which the
+// HPET sends a little after the urgent one's timer has run out, or with the next heartbeat; at each
+// NMI and each exit the monitor asks the local APIC whether it has an interrupt.
 //
 // All functions run on this processor with interrupts off, `cpu` being current.
 #pragma once

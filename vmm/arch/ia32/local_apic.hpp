@@ -27,9 +27,13 @@ enum class Register : std::uint32_t {
   LineOne = 0x360,
   Error = 0x370,
   InitialCount = 0x380,
+  CurrentCount = 0x390,
+  DivideConfiguration = 0x3e0,
 };
 
 inline constexpr std::uint32_t kMasked = 1u << 16;
+inline constexpr std::uint32_t kTimerDeadline = 2u << 17;  // the timer counts to a TSC value
+inline constexpr std::uint32_t kDivideBy1 = 0xb;
 inline constexpr std::uint32_t kDeliverNmi = 4u << 8;
 inline constexpr std::uint32_t kDeliverInit = 5u << 8;
 inline constexpr std::uint32_t kDeliverStartUp = 6u << 8;
@@ -60,6 +64,19 @@ void for_each_entry(Work&& work) {
   const std::uint32_t last = read(Register::Version) >> 16 & 0xff;  // highest entry
   if (last >= 4) work(Register::Performance);
   if (last >= 5) work(Register::Thermal);
+}
+
+// By which power of two the timer's clock is divided.
+[[nodiscard]] constexpr std::uint32_t divide_shift(std::uint32_t configuration) {
+  const std::uint32_t code = (configuration & 3) | (configuration >> 1 & 4);
+  return (code + 1) & 7;
+}
+
+// Clocks until the timer runs out, if it counts and interrupts then; else 0.
+[[nodiscard]] inline std::uint64_t clocks_to_timer() {
+  if ((read(Register::Timer) & (kMasked | kTimerDeadline)) != 0) return 0;
+  return std::uint64_t{read(Register::CurrentCount)}
+         << divide_shift(read(Register::DivideConfiguration));
 }
 
 [[nodiscard]] inline std::uint8_t id() {
