@@ -21,10 +21,14 @@ using local_apic::Register;
 extern "C" void switch_stacks(std::uint32_t& stack, std::uint32_t root);
 extern "C" [[noreturn]] void partition_main() { start_partition(this_cpu()); }
 
-[[nodiscard]] bool has_page_attributes() { return (cpuid(1).edx >> 16 & 1) != 0; }
-[[nodiscard]] bool has_no_execute() {
+// Model-specific registers that guests may write and that have an effect on what else runs; if the
+// processor has them.
+constinit bool has_page_attributes = false, has_no_execute = false;
+
+void find_registers() {
   constexpr std::uint32_t kExtended = 0x80000000;
-  return cpuid(kExtended).eax > kExtended && (cpuid(kExtended + 1).edx >> 20 & 1) != 0;
+  has_page_attributes = (cpuid(1).edx >> 16 & 1) != 0;
+  has_no_execute = cpuid(kExtended).eax > kExtended && (cpuid(kExtended + 1).edx >> 20 & 1) != 0;
 }
 
 [[nodiscard]] std::uint64_t read_register(bool is_there, std::uint32_t number) {
@@ -54,8 +58,8 @@ void save(Cpu& cpu) {
   write_dr<7>(0);
   kept.fs = read_fs();
   kept.gs = read_gs();
-  kept.page_attributes = read_register(has_page_attributes(), msr::kPageAttributes);
-  kept.extended_features = read_register(has_no_execute(), msr::kExtendedFeatures);
+  kept.page_attributes = read_register(has_page_attributes, msr::kPageAttributes);
+  kept.extended_features = read_register(has_no_execute, msr::kExtendedFeatures);
 }
 
 // The LDT's descriptor, which the guest may have changed since it loaded it, is made anew.
@@ -72,8 +76,8 @@ void restore_segments(Cpu& cpu) {
 // `cpu` is current again, on its root page.
 void restore(Cpu& cpu) {
   const KeptRegisters& kept = cpu.sharing.kept;
-  write_register(has_no_execute(), msr::kExtendedFeatures, kept.extended_features);
-  write_register(has_page_attributes(), msr::kPageAttributes, kept.page_attributes);
+  write_register(has_no_execute, msr::kExtendedFeatures, kept.extended_features);
+  write_register(has_page_attributes, msr::kPageAttributes, kept.page_attributes);
   load_fpu(&kept.fpu);
   write_cr<4>(kept.cr4);
   write_cr<3>(kept.cr3);
@@ -213,6 +217,7 @@ void pair(Cpu& urgent, Cpu& other) {
   urgent.sharing.partner = &other;
   urgent.sharing.is_urgent = true;
   other.sharing.partner = &urgent;
+  find_registers();
   const std::uint64_t now = read_tsc();
   for (Cpu* const cpu : {&urgent, &other}) {
     cpu->sharing.running_since = now;
