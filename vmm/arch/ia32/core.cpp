@@ -62,7 +62,8 @@ void save(Cpu& cpu) {
   kept.extended_features = read_register(has_no_execute, msr::kExtendedFeatures);
 }
 
-// The LDT's descriptor, which the guest may have changed since it loaded it, is made anew.
+// The LDT's descriptor, which the guest may have changed since it loaded it, is made anew. Its
+// memory may be absent.
 void restore_segments(Cpu& cpu) {
   constexpr std::uint32_t kLongest = 0xffff;  // what a selector reaches
   const Vcpu& vcpu = cpu.vcpu;
@@ -70,7 +71,9 @@ void restore_segments(Cpu& cpu) {
   monitor_descriptor(cpu, layout::kGuestLdt) =
       ldt(vcpu.ldt.base, vcpu.ldt.limit < kLongest ? vcpu.ldt.limit : kLongest);
   ia32::load_ldt(has_ldt ? layout::kGuestLdt : std::uint16_t{0});
+  use_monitor_idt(cpu);
   load_fs_gs_safe(cpu.sharing.kept.fs, cpu.sharing.kept.gs);
+  use_guest_idt(cpu);
 }
 
 // `cpu` is current again, on its root page.
@@ -81,9 +84,9 @@ void restore(Cpu& cpu) {
   load_fpu(&kept.fpu);
   write_cr<4>(kept.cr4);
   write_cr<3>(kept.cr3);
-  write_cr<2>(kept.cr2);
   write_cr<0>(kept.cr0);
   restore_segments(cpu);
+  write_cr<2>(kept.cr2);
   write_dr<0>(kept.breakpoints[0]);
   write_dr<1>(kept.breakpoints[1]);
   write_dr<2>(kept.breakpoints[2]);
@@ -167,6 +170,7 @@ constexpr std::uint32_t kMicrosecondsLate = 2;  // so long after the timer's int
 [[nodiscard]] std::uint64_t measure_clock(const irq::Hpet& hpet) {
   constexpr std::uint32_t kMicroseconds = 10'000, kLongest = ~0u;
   local_apic::reset(false);
+  const std::uint32_t divide = local_apic::read(Register::DivideConfiguration);
   local_apic::write(Register::DivideConfiguration, local_apic::kDivideBy1);
   const std::uint32_t begin = hpet.ticks();
   local_apic::write(Register::InitialCount, kLongest);
@@ -174,6 +178,7 @@ constexpr std::uint32_t kMicrosecondsLate = 2;  // so long after the timer's int
   const std::uint32_t clocks = kLongest - local_apic::read(Register::CurrentCount);
   const std::uint64_t ticks = hpet.ticks() - begin;
   local_apic::write(Register::InitialCount, 0);
+  local_apic::write(Register::DivideConfiguration, divide);
   return (ticks << kClocksShift) / clocks;
 }
 

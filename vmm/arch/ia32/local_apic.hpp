@@ -72,6 +72,8 @@ void for_each_entry(Work&& work) {
   return (code + 1) & 7;
 }
 
+static_assert(divide_shift(kDivideBy1) == 0 && divide_shift(0) == 1 && divide_shift(0xa) == 7);
+
 // Clocks until the timer runs out, if it counts and interrupts then; else 0.
 [[nodiscard]] inline std::uint64_t clocks_to_timer() {
   if ((read(Register::Timer) & (kMasked | kTimerDeadline)) != 0) return 0;
