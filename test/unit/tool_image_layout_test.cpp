@@ -368,6 +368,17 @@ TEST(Cmdline, TellsTheOwnerOfThePic) {
   EXPECT_FALSE(has_word(cmdline, "panic=-1")) << "the user's counts";
 }
 
+TEST(Cmdline, HidesTheLocalApicOfWhoSharesTheProcessor) {
+  const std::string partitions = partition_text("a", 0, "\"64 MiB\"", "interrupts = \"pic\"") +
+                                 partition_text("b", 0, "\"64 MiB\"", "kind = \"realtime\"");
+  const Cmdline cmdline = cmdline_of(system_text(partitions), 0);
+  EXPECT_TRUE(has_word(cmdline, "nolapic"));
+  EXPECT_FALSE(has_word(cmdline, "apic=bigsmp"));
+  EXPECT_FALSE(has_word(cmdline, "noxsave"));
+  EXPECT_TRUE(
+      has_word(cmdline_of(system_text(partitions, "cpu = \"Skylake-Client\""), 0), "noxsave"));
+}
+
 TEST(Cmdline, HidesWhatNewerProcessorsHave) {
   const Cmdline cmdline =
       cmdline_of(system_text(partition_text("a", 0), "cpu = \"Skylake-Client\""), 0);

@@ -192,13 +192,57 @@ TEST(SharedProcessors, FourPartitionsOnOneAreFine) {
   EXPECT_EQ(find(found, "share"), nullptr) << all(found);
 }
 
+// A partition with the PIC and a real-time one on processor 0 of a PC.
+constexpr std::string_view kUrgent = "kind = \"realtime\"\n", kPic = "interrupts = \"pic\"";
+std::string urgent(std::string_view keys) { return fmt::format("{}{}", kUrgent, keys); }
+
+INSTANTIATE_TEST_SUITE_P(
+    SharedByARealTimePartition, Contradiction,
+    testing::Values(
+        Case{"TwoUrgent", two(kUrgent, kUrgent, 0),
+             "processor 0 has two owners: b and a (line 7), both of them real-time partitions",
+             kFirst + kLines + 1 + kCpu},
+        Case{"Third",
+             system_text(partition_text("a", 0, "\"16 MiB\"", kPic) +
+                         partition_text("b", 0, "\"16 MiB\"", kUrgent) +
+                         partition_text("c", 0, "\"16 MiB\"", "")),
+             "c is the third partition of processor 0", kFirst + 2 * kLines + 1 + kCpu},
+        Case{"Hpet", two(kPic, urgent("timer = \"hpet\""), 0),
+             "b shares its processor, whose local APIC is all that can interrupt it",
+             kFirst + kLines + kRest + 1},
+        Case{"Pit", two("", urgent("timer = \"pit\""), 0),
+             "b shares its processor, whose local APIC is all that can interrupt it",
+             kFirst + kLines + kRest + 1},
+        Case{"Pic", two(kPic, urgent("interrupts = \"ioapic\""), 0),
+             "b shares its processor, whose local APIC is all that can interrupt it",
+             kFirst + kLines + kRest + 1},
+        Case{"Poll", two(kPic, urgent("idle = \"poll\""), 0),
+             "b would never let go of the processor that it shares", kFirst + kLines + kRest + 1},
+        Case{"IoApic", two("interrupts = \"ioapic\"", kUrgent, 0),
+             "a shares the processor of b, which has the local APIC: only the PIC is left",
+             kFirst + kRest},
+        Case{"Channel",
+             two(kPic, kUrgent, 0) +
+                 "[[channel]]\nname = \"c\"\nends = [\"a\", \"b\"]\nsize = \"4 KiB\"\n",
+             "a cannot hear the doorbell of c", kFirst + 2 * kLines + 1 + 2}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(SharedProcessors, ARealTimePartitionAndOneWithThePicAreFine) {
+  for (const bool is_first : {false, true}) {
+    const std::string_view first = is_first ? kUrgent : kPic, second = is_first ? kPic : kUrgent;
+    const Diagnostics found = check(parsed(two(first, second, 0)));
+    EXPECT_EQ(find(found, "processor"), nullptr) << all(found);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Owners, Contradiction,
     testing::Values(
         Case{"Names", system_text(partition_text("a", 0) + partition_text("a", 1)),
              "the name 'a' is taken by the partition of line 6", kFirst + kLines + kName},
         Case{"Processors", two("", "", 0),
-             "processor 0 has two owners: b (cpu) and a (cpu, line 7)", kFirst + kLines + kCpu},
+             "processor 0 has two owners: b and a (line 7), neither of them a real-time partition",
+             kFirst + kLines + kCpu},
         Case{"Consoles", two("console = \"com1\"", "console = \"com1\""),
              "serial port COM 1 has two owners", kFirst + kLines + kRest},
         Case{"Pci", two("devices = [\"pci\"]", "devices = [\"pci\"]\ninterrupts = \"none\""),

@@ -69,6 +69,7 @@ TEST(Descriptor, BuildersMakeWhatTheyAreAskedFor) {
   EXPECT_EQ(flat_code(1, kLastGuestAddress), (Descriptor{0x0000fbff, 0x00cfbb00}));
   EXPECT_EQ(flat_data(3, 0x1234), (Descriptor{0x00001234, 0x0040f300}));
   EXPECT_EQ(tss(0xffe01234, 103), (Descriptor{0x12340067, 0xff0089e0}));
+  EXPECT_EQ(ldt(0xc0001000, 0xffff), (Descriptor{0x1000ffff, 0xc0008200}));
 }
 
 TEST(Descriptor, LimitsFromOneMebibyteOnAreRoundedDownToPages) {

@@ -370,6 +370,47 @@ TEST(VerifyPlan, TimersHaveOneOwnerAndForwardersAreOtherCpus) {
          PlanError::BadTimer, 1);
 }
 
+TEST(VerifyPlan, ACpuOfAPcIsSharedByARealTimePartitionAndOneWithThePic) {
+  const auto shared = [](const std::function<void(plan::Plan&)>& change) {
+    return after([&](Image& i) {
+      plan::Partition &other = i.plan.partitions[0], &urgent = i.plan.partitions[1];
+      other.interrupts = plan::InterruptController::Pic;
+      urgent.interrupts = plan::InterruptController::None;
+      urgent.ia32.real_time = 1;
+      urgent.cpu = 0;
+      i.plan.channel_count = 0;
+      change(i.plan);
+    });
+  };
+  EXPECT_TRUE(shared([](plan::Plan&) {}).good());
+  const std::function<void(plan::Plan&)> wrong[] = {
+      [](plan::Plan& p) { p.partitions[1].ia32.real_time = 0; },
+      [](plan::Plan& p) { p.partitions[0].ia32.real_time = 1; },
+      [](plan::Plan& p) { p.partitions[1].ia32.timer = plan::Timer::Hpet; },
+      [](plan::Plan& p) { p.partitions[1].ia32.idle = plan::IdleWait::Poll; },
+      [](plan::Plan& p) { p.partitions[0].ia32.idle = plan::IdleWait::Poll; },
+      [](plan::Plan& p) { p.partitions[0].interrupts = plan::InterruptController::None; },
+      [](plan::Plan& p) { p.partitions[0].interrupts = plan::InterruptController::IoApic; },
+      [](plan::Plan& p) { p.partitions[1].interrupts = plan::InterruptController::Pic; },
+  };
+  for (const auto& change : wrong) expect(shared(change), PlanError::CpuTwice, 1);
+}
+
+TEST(VerifyPlan, WhoSharesACpuWithARealTimePartitionHearsNoDoorbell) {
+  Image image = good_image();
+  plan::Plan& p = image.plan;
+  p.partitions[0].interrupts = plan::InterruptController::Pic;
+  p.partitions[1].interrupts = plan::InterruptController::None;
+  p.partitions[1].ia32.real_time = 1;
+  p.partitions[1].cpu = 0;
+  p.channel_count = 1;
+  p.channels[0].ends[0] = {1, plan::kNoLine};
+  p.channels[0].ends[1] = {2, plan::kNoLine};
+  expect(verify_partitions(p, 2), PlanError::None);
+  p.channels[0].ends[1] = {0, plan::kNoLine};
+  expect(verify_partitions(p, 2), PlanError::CpuTwice, 1);
+}
+
 TEST(VerifyPlan, ACpuOfArmv7HasOnePartitionOfEachPriority) {
   Image image = good_image();
   image.plan.architecture = plan::Architecture::Armv7;

@@ -80,8 +80,16 @@ void add_processor(const system::System& system, const system::Partition& partit
   builder.add_tsc();
   builder.add("tsc=reliable", "there is no other clock to compare it with");
   builder.add("no_timer_check", "the check may fail by chance on a loaded host");
-  builder.add("apic=bigsmp",
-              "interrupts are addressed by APIC id: every guest gives itself the same logical one");
+  if (const system::Partition* const partner = system.partner_of(partition)) {
+    builder.add("nolapic", "the local APIC is " + partner->name + "'s, which shares the processor");
+    if (!is_plain(system.machine.cpu_model)) {
+      builder.add("noxsave", "a switch between the two saves the FPU and SSE registers only");
+    }
+  } else {
+    builder.add(
+        "apic=bigsmp",
+        "interrupts are addressed by APIC id: every guest gives itself the same logical one");
+  }
 }
 
 void add_devices(const system::System& system, const system::Partition& partition,

@@ -25,6 +25,7 @@ void check_armv7_memory(const System& system, Diagnostics& diagnostics);
 void check_owners(const System& system, Diagnostics& diagnostics);
 void check_links(const System& system, Diagnostics& diagnostics);
 void check_schedules(const System& system, Diagnostics& diagnostics);
+void check_sharing(const System& system, Diagnostics& diagnostics);  // IA-32
 void check_timers(const System& system, Diagnostics& diagnostics);
 void check_channels(const System& system, Diagnostics& diagnostics);
 void check_cmdline(const System& system, const Partition& partition, Diagnostics& diagnostics);

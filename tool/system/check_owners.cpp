@@ -225,9 +225,8 @@ void check_owners(const System& system, Diagnostics& diagnostics) {
   const BoardInfo& board = board_info(system.machine.board);
   const unsigned first_uart = board.is_armv7() ? 0 : 1;
   check_names(system, diagnostics);
-  std::vector<Claim> cpus, consoles;
+  std::vector<Claim> consoles;
   for (const Partition& partition : system.partitions) {
-    cpus.push_back({&partition, "cpu", partition.cpu, partition.cpu, partition.cpu_where});
     if (partition.console != 0) {
       const unsigned number = partition.console - 1 + first_uart;
       consoles.push_back({&partition, "console", number, number, partition.console_where});
@@ -242,8 +241,7 @@ void check_owners(const System& system, Diagnostics& diagnostics) {
     check_priorities(system, diagnostics);
     check_shares(system, diagnostics);
   } else {
-    report_conflicts(system, "processor", false, cpus, "give each partition a 'cpu' of its own",
-                     diagnostics);
+    check_sharing(system, diagnostics);
   }
   report_conflicts(system, board.is_armv7() ? "serial port UART" : "serial port COM", false,
                    consoles, "give one of them another port", diagnostics);

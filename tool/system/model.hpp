@@ -115,7 +115,7 @@ struct Ia32Spec {
   plan::Timer timer = plan::Timer::LocalApic;
   std::string forwarded_by;  // partition whose processor takes its timer's interrupts; empty: none
   unsigned timer_vector = kTimerVector;  // of forwarded ones
-  Position timer_where, forwarded_by_where;
+  Position idle_where, timer_where, forwarded_by_where;
 };
 
 // What only a partition of an ARMv7 machine has.
@@ -227,6 +227,15 @@ struct System {
       }
     }
     return uarts;
+  }
+
+  // The partition that shares a processor with `partition`, the first one if there are several;
+  // or null.
+  [[nodiscard]] const Partition* partner_of(const Partition& partition) const {
+    const auto found = std::ranges::find_if(partitions, [&](const Partition& other) {
+      return &other != &partition && other.cpu == partition.cpu;
+    });
+    return found == partitions.end() ? nullptr : &*found;
   }
 
   // The partition of that name, or null.

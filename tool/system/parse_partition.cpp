@@ -360,6 +360,7 @@ void parse_real_time(TomlReader& reader, Partition& partition) {
   spec.idle = kWaits[reader.choice("idle", {"halt", "poll"}).value_or(0)];
   constexpr plan::Timer kTimers[] = {plan::Timer::LocalApic, plan::Timer::Pit, plan::Timer::Hpet};
   spec.timer = kTimers[reader.choice("timer", {"lapic", "pit", "hpet"}).value_or(0)];
+  spec.idle_where = reader.where("idle");
   spec.timer_where = reader.where("timer");
   spec.forwarded_by = reader.string("forwarded_by").value_or("");
   spec.forwarded_by_where = reader.where("forwarded_by");

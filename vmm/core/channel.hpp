@@ -51,6 +51,9 @@ class Doorbells {
 
   // `vector`: 0, the end is told nothing; or from kFirstVector to 255.
   void listen(const ChannelEnd& end, std::uint8_t vector) { at(end.channel, end.which) = vector; }
+  [[nodiscard]] std::uint8_t vector_of(const ChannelEnd& end) const {
+    return vectors_[end.channel][end.which];
+  }
   // All of a partition's ends are told nothing: its guest has ended.
   void forget(const plan::Plan& plan, std::uint32_t partition) {
     for (std::uint32_t number = 0; number < plan.channel_count; ++number) {

@@ -3,9 +3,11 @@
 // thought.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "abi/plan.hpp"
 
@@ -353,18 +355,44 @@ struct PlanCheck {
          own.timer_vector >= kFirstVector && own.timer_vector < kVectors;
 }
 
-// Partitions: CPUs that exist and are given once, or on ARMv7 by a time table, or once for each
-// priority, and nothing that the monitor writes, or the guest starts at, outside.
+// Whether two partitions can share a processor of an IA-32 machine: a real-time one that has
+// nothing but its local APIC, and lets go of the processor, and one that has the PIC, and no
+// channel whose doorbell would interrupt it.
+[[nodiscard]] inline bool can_share_ia32(const plan::Plan& plan, std::uint32_t first,
+                                         std::uint32_t second) {
+  if (plan.partitions[first].ia32.real_time == 0) std::swap(first, second);
+  const plan::Partition &urgent = plan.partitions[first], &other = plan.partitions[second];
+  const auto has_second = [&](const plan::Channel& channel) {
+    return channel.ends[0].partition == second || channel.ends[1].partition == second;
+  };
+  const auto has_pic = [](const plan::Partition& row) {
+    return row.interrupts == plan::InterruptController::Pic;
+  };
+  return urgent.ia32.real_time != 0 && other.ia32.real_time == 0 &&
+         std::ranges::none_of(std::span(plan.channels).first(plan.channel_count), has_second) &&
+         std::ranges::count_if(std::span(plan.partitions).first(plan.partition_count), has_pic) ==
+             1 &&
+         urgent.ia32.timer == plan::Timer::LocalApic &&
+         urgent.interrupts == plan::InterruptController::None && has_pic(other) &&
+         urgent.ia32.idle == plan::IdleWait::Halt && other.ia32.idle == plan::IdleWait::Halt;
+}
+
+// Whether two partitions can have the same processor.
+[[nodiscard]] inline bool can_share(const plan::Plan& plan, std::uint32_t first,
+                                    std::uint32_t second) {
+  if (plan.architecture == plan::Architecture::Ia32) return can_share_ia32(plan, first, second);
+  const plan::Partition &one = plan.partitions[first], &other = plan.partitions[second];
+  return schedule_of(plan, one.cpu) != nullptr || one.armv7.priority != other.armv7.priority;
+}
+
+// Partitions: CPUs that exist and are given once, or to partitions that can share, and nothing that
+// the monitor writes, or the guest starts at, outside.
 [[nodiscard]] inline PlanCheck verify_partitions(const plan::Plan& plan, std::uint32_t cpu_count) {
   for (std::uint32_t n = 0; n < plan.partition_count; ++n) {
     const plan::Partition& row = plan.partitions[n];
     if (row.cpu >= cpu_count) return {PlanError::NoSuchCpu, n};
     for (std::uint32_t m = 0; m < n; ++m) {
-      const plan::Partition& other = plan.partitions[m];
-      if (other.cpu != row.cpu) continue;
-      const bool can_share = plan.architecture == plan::Architecture::Armv7;
-      const bool by_table = schedule_of(plan, row.cpu) != nullptr;
-      if (!can_share || (!by_table && other.armv7.priority == row.armv7.priority)) {
+      if (plan.partitions[m].cpu == row.cpu && !can_share(plan, m, n)) {
         return {PlanError::CpuTwice, n};
       }
     }

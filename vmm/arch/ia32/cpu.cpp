@@ -23,7 +23,7 @@ constexpr std::uint16_t kPitMillisecond = board::pc::kPitHertz / 1000;
 
 void set_up_gdt(Cpu& cpu) {
   const auto entry = [&](std::uint16_t selector) -> Descriptor& {
-    return cpu.monitor_gdt[(selector - layout::kMonitorCs) / sizeof(Descriptor)];
+    return monitor_descriptor(cpu, selector);
   };
   entry(layout::kMonitorCs) = flat_code(0, ~0u);
   entry(layout::kMonitorDs) = flat_data(0, ~0u);
@@ -34,12 +34,27 @@ void set_up_gdt(Cpu& cpu) {
   entry(layout::kSpareSs) = flat_data(1, kLastGuestAddress);
 }
 
-void load_tables(Cpu& cpu) {
+// What is at the same address in every Cpu's window.
+template <class Table>
+[[nodiscard]] TableRegister table_of(const Cpu& cpu, const Table& table) {
+  return {sizeof table - 1, layout::kCpuArea + (address_of(table) - address_of(cpu))};
+}
+
+void set_up_tables(Cpu& cpu) {
   cpu.task_state = {};
   cpu.task_state.esp0 = layout::kCpuArea + sizeof cpu.stack;
   cpu.task_state.ss0 = layout::kMonitorDs;
   cpu.task_state.io_map_base = sizeof(TaskState);  // past the limit: every port of ring 3 faults
   set_up_gdt(cpu);
+  for (unsigned n = 0; n < 256; ++n) {
+    cpu.monitor_idt[n] = n < MEZZO_FIRST_DEVICE_VECTOR ? stub_gate(n, 0) : wake_gate(n);
+    cpu.guest_idt[n] = stub_gate(n, 0);
+  }
+  cpu.fast.guest_idt = table_of(cpu, cpu.guest_idt);
+  cpu.fast.monitor_idt = table_of(cpu, cpu.monitor_idt);
+}
+
+void load_tables(const Cpu& cpu) {
   ia32::load_gdt({MEZZO_GDT_LIMIT, layout::kGdtWindow});
   asm volatile(
       "ljmpl %0, $1f\n1:\n\t"
@@ -50,12 +65,6 @@ void load_tables(Cpu& cpu) {
   clear_fs_gs();
   load_task_register(layout::kMonitorTss);
   ia32::load_ldt(0);
-  for (unsigned n = 0; n < 256; ++n) {
-    cpu.monitor_idt[n] = n < MEZZO_FIRST_DEVICE_VECTOR ? stub_gate(n, 0) : wake_gate(n);
-    cpu.guest_idt[n] = stub_gate(n, 0);
-  }
-  cpu.fast.guest_idt = {sizeof cpu.guest_idt - 1, address_of(cpu.guest_idt)};
-  cpu.fast.monitor_idt = {sizeof cpu.monitor_idt - 1, address_of(cpu.monitor_idt)};
   use_guest_idt(cpu);
   // SYSENTER of a process must fault, not enter ring 0. A processor without it faults here instead,
   // which needs the vectors.
@@ -66,6 +75,8 @@ void load_tables(Cpu& cpu) {
 
 extern "C" [[noreturn]] void cpu_main() {
   Cpu& cpu = this_cpu();
+  set_up_tables(cpu);
+  if (is_shared(cpu)) set_up_tables(*cpu.sharing.partner);
   load_tables(cpu);
   local_apic::reset(false);
   arrived = true;

@@ -1,4 +1,5 @@
-// One processor's private memory, mapped at the same linear address on every processor.
+// The private memory of a partition's processor, mapped at the same linear address on every one. Of
+// two partitions that share a processor each has its own (core.hpp).
 #pragma once
 
 #include <array>
@@ -7,6 +8,7 @@
 
 #include "abi/hypercall.hpp"
 #include "abi/status.hpp"
+#include "arch/ia32/core.hpp"
 #include "arch/ia32/deliver.hpp"
 #include "arch/ia32/fast_path.hpp"
 #include "arch/ia32/layout.hpp"
@@ -52,6 +54,7 @@ struct alignas(plan::kPageSize) Cpu {
   bool has_started;         // it has answered its start-up message, or is the boot processor
 
   OwedAnswer owed;
+  Sharing sharing;
 };
 
 // This processor's.
@@ -99,7 +102,16 @@ static_assert(static_cast<std::uint32_t>(status::ExitCause::IdleWakeup) == MEZZO
 static_assert(static_cast<std::uint32_t>(status::ExitCause::Hypercall) == MEZZO_EXIT_HYPERCALL);
 static_assert(hypercall::kVector == MEZZO_HYPERCALL);
 
-// All processors', by the plan's number; for the boot processor that prepares them.
-extern std::array<Cpu, status::kMaxCpus> cpus;
+// All processors', by the plan's number; for the boot processor that prepares them. The last one is
+// for the less urgent partition of the processor that is shared: there is one PIC.
+inline constexpr std::uint32_t kPartnerCpu = status::kMaxCpus;
+extern std::array<Cpu, status::kMaxCpus + 1> cpus;
+
+[[nodiscard]] inline bool is_shared(const Cpu& cpu) { return cpu.sharing.partner != nullptr; }
+
+// A descriptor of the monitor's own.
+[[nodiscard]] inline Descriptor& monitor_descriptor(Cpu& cpu, std::uint16_t selector) {
+  return cpu.monitor_gdt[(selector - layout::kMonitorCs) / sizeof(Descriptor)];
+}
 
 }  // namespace mezzo::ia32

@@ -95,9 +95,15 @@ static_assert(sizeof(Descriptor) == 8);
 [[nodiscard]] constexpr Descriptor flat_data(std::uint8_t dpl, std::uint32_t limit) {
   return Descriptor{0, 0x00409300}.with_dpl(dpl).with_limit(limit);
 }
-// A present, available 32-bit TSS at linear address `base`; `limit`: last offset in bytes.
+// A present, available 32-bit TSS at linear address `base`; `limit`: last offset in bytes. And an
+// LDT.
 [[nodiscard]] constexpr Descriptor tss(std::uint32_t base, std::uint32_t limit) {
   return Descriptor{base << 16, (base & 0xff000000) | (base >> 16 & 0xff) | 0x00008900}.with_limit(
+      limit);
+}
+
+[[nodiscard]] constexpr Descriptor ldt(std::uint32_t base, std::uint32_t limit) {
+  return Descriptor{base << 16, (base & 0xff000000) | (base >> 16 & 0xff) | 0x00008200}.with_limit(
       limit);
 }
 

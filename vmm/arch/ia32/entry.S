@@ -100,8 +100,13 @@ return_iret_fault:
     jmp enter_monitor
 
 /* void idle_wait(bool polls): interrupts off on entry and exit. Halts, or spins. Returns after an interrupt or
-   an NMI, whose handler moves the interrupted EIP to idle_wait_end. */
-    .globl idle_wait, idle_wait_end
+   an NMI, whose handler moves the interrupted EIP to idle_wait_end. void idle_look() lets in an interrupt that waits
+   already, and returns in any case. */
+    .globl idle_look, idle_wait, idle_wait_end
+idle_look:
+    sti
+    nop
+    jmp idle_wait_end
 idle_wait:
     cmpb $0, 4(%esp)
     sti

@@ -15,9 +15,18 @@ namespace {
 constinit std::uint32_t the_timekeeper = 0;
 constinit bool is_relayed = false;
 
+// Whether nobody but a real-time partition has the processor.
 bool is_real_time(std::uint32_t cpu) {
   const std::uint32_t partition = cpus[cpu].partition;
-  return partition != kNoPartition && the_plan.partitions[partition].ia32.real_time != 0;
+  return partition != kNoPartition && !is_shared(cpus[cpu]) &&
+         the_plan.partitions[partition].ia32.real_time != 0;
+}
+
+// Whether the partition may be in the way of a more urgent one, which gets its processor back by
+// heartbeats.
+bool is_interrupted(std::uint32_t partition) {
+  const Cpu& partner = cpus[kPartnerCpu];
+  return is_shared(partner) && partner.partition == partition;
 }
 
 // Whether the monitor follows lines of the partition's I/O APIC at each heartbeat (trap.cpp).
@@ -59,7 +68,7 @@ void relay_heartbeat(const Cpu& cpu) {
     const plan::Partition& row = the_plan.partitions[n];
     const bool is_meant = (is_commanded() && status_region.control.partition == n) ||
                           health::is_due(status_region, n);
-    const bool is_followed = row.ia32.real_time == 0 && has_doorbell_line(n);
+    const bool is_followed = is_interrupted(n) || (row.ia32.real_time == 0 && has_doorbell_line(n));
     if (row.cpu == cpu.index || !(is_meant || is_followed)) continue;
     local_apic::send_beside_guest(apic_ids[row.cpu], local_apic::kDeliverNmi);
   }

@@ -37,6 +37,7 @@ inline void clear_task_switched() { asm volatile("clts"); }
 inline void initialize_fpu() { asm volatile("fninit"); }
 // `image`: as FXSAVE and XSAVE write it, 64-byte aligned.
 inline void load_fpu(const void* image) { asm volatile("fxrstor (%0)" : : "r"(image) : "memory"); }
+inline void save_fpu(void* image) { asm volatile("fxsave (%0)" : : "r"(image) : "memory"); }
 inline void load_extended_state(const void* image) {
   asm volatile("xrstor (%0)" : : "r"(image), "a"(~0u), "d"(~0u) : "memory");
 }
@@ -100,6 +101,7 @@ inline void out(std::uint16_t port, Value value) {
 
 extern "C" {
 [[noreturn]] void launch(Frame* frame);
+void idle_look();
 void idle_wait(bool polls);
 void idle_wait_end();
 void fast_idle();  // likewise on the short way: where it waits, and where it goes on

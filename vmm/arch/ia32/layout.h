@@ -11,6 +11,7 @@
 #define MEZZO_IMAGE_LOAD 0x00100000
 #define MEZZO_CPU_AREA 0xffe00000
 #define MEZZO_STACK_SIZE 0x4000
+#define MEZZO_SWITCH_STACK_SIZE 0x1000
 #define MEZZO_GDT_WINDOW 0xffe40000
 #define MEZZO_PHYSICAL_WINDOW 0xffe50000
 #define MEZZO_LOCAL_APIC 0xffe60000
@@ -67,7 +68,8 @@
 #define MEZZO_SPARE_CS 0x1018
 #define MEZZO_SPARE_DS 0x1020
 #define MEZZO_SPARE_SS 0x1028
-#define MEZZO_GDT_LIMIT 0x102f
+#define MEZZO_GUEST_LDT 0x1030
+#define MEZZO_GDT_LIMIT 0x1037
 
 // Not a vector of the processor: an IRET or a segment load on the way back to the guest faulted.
 #define MEZZO_RETURN_FAULT 256

@@ -24,6 +24,7 @@ inline constexpr std::uint16_t kMonitorTss = MEZZO_MONITOR_TSS;
 inline constexpr std::uint16_t kSpareCs = MEZZO_SPARE_CS;
 inline constexpr std::uint16_t kSpareDs = MEZZO_SPARE_DS;
 inline constexpr std::uint16_t kSpareSs = MEZZO_SPARE_SS;
+inline constexpr std::uint16_t kGuestLdt = MEZZO_GUEST_LDT;  // of a partition that shares its CPU
 
 static_assert(kWindow == plan::kMonitorWindow);
 static_assert(kCpuArea >= kWindow + plan::kMonitorSize);

@@ -42,13 +42,16 @@ void quiesce(const Partition& partition) {
   if (row.ia32.timer == plan::Timer::Hpet) irq::Hpet(layout::kHpet).stop_partition_timer();
 }
 
+// Of two partitions that share a processor, the urgent one has it.
+bool has_local_apic(const Cpu& cpu) { return !is_shared(cpu) || cpu.sharing.is_urgent; }
+
 // Devices quiet, paging off, no descriptor of the guest's in use.
 void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition) {
   quiesce(partition);
   const plan::Partition& row = partition.row();
   const bool has_line =
       row.interrupts == plan::InterruptController::Pic && row.ia32.is_forwarded == 0;
-  local_apic::reset(has_line);
+  if (has_local_apic(cpu)) local_apic::reset(has_line);
   forget_events(cpu);
   cpu.vcpu = Vcpu::at_entry();
   cpu.vcpu.settles_by_use = row.ia32.real_time != 0;
@@ -102,6 +105,7 @@ class Pc {
   // Sleeps until an NMI, with interrupts off; without a heartbeat there may be none, so it only
   // rests.
   void sleep() const {
+    if (is_shared(cpu_)) return core::rest(cpu_);
     if (!has_heartbeat) return pause();
     if (!cpu_.fast.nmi_pending) halt();
   }
@@ -110,6 +114,7 @@ class Pc {
     cpu_.fast.nmi_pending = false;
     unblock_nmi();
     if (came) relay_heartbeat(cpu_);
+    if (came && is_shared(cpu_)) core::charge(cpu_);
     return came;
   }
   [[nodiscard]] bool keeps_time() const { return cpu_.index == timekeeper(); }
@@ -119,7 +124,7 @@ class Pc {
     const Partition partition = partition_of(cpu_);
     Processor(cpu_, partition).install_identity();
     ia32::quiesce(partition);
-    local_apic::reset(false);
+    if (has_local_apic(cpu_)) local_apic::reset(false);
   }
   void reset() const {
     const Partition partition = partition_of(cpu_);
@@ -131,7 +136,9 @@ class Pc {
     return pointer_to<unsigned char>(address);
   }
   static void written(std::uint32_t, std::uint32_t) {}  // caches are coherent
-  static void give_way() {}                             // nobody shares it
+  void give_way() const {
+    if (is_shared(cpu_)) (void)core::give_way(cpu_);
+  }
   [[nodiscard]] static bool trusts_boot_loader() { return false; }
   [[nodiscard]] bool complete() const {
     write_tsc_frequency(partition_of(cpu_).row());

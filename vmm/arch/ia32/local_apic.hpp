@@ -15,7 +15,8 @@ enum class Register : std::uint32_t {
   TaskPriority = 0x080,
   EndOfInterrupt = 0x0b0,
   SpuriousVector = 0x0f0,
-  InService = 0x100,  // eight registers, 16 bytes apart
+  InService = 0x100,  // eight registers, 16 bytes apart; so the next one
+  InterruptRequest = 0x200,
   ErrorStatus = 0x280,
   CommandLow = 0x300,
   CommandHigh = 0x310,
@@ -26,9 +27,13 @@ enum class Register : std::uint32_t {
   LineOne = 0x360,
   Error = 0x370,
   InitialCount = 0x380,
+  CurrentCount = 0x390,
+  DivideConfiguration = 0x3e0,
 };
 
 inline constexpr std::uint32_t kMasked = 1u << 16;
+inline constexpr std::uint32_t kTimerDeadline = 2u << 17;  // the timer counts to a TSC value
+inline constexpr std::uint32_t kDivideBy1 = 0xb;
 inline constexpr std::uint32_t kDeliverNmi = 4u << 8;
 inline constexpr std::uint32_t kDeliverInit = 5u << 8;
 inline constexpr std::uint32_t kDeliverStartUp = 6u << 8;
@@ -44,6 +49,36 @@ inline constexpr std::uint32_t kEnabled = 1u << 8;
 }
 inline void write(Register reg, std::uint32_t value) {
   at(static_cast<std::uint32_t>(reg)) = value;
+}
+
+// Of eight registers, a bit a vector.
+[[nodiscard]] inline std::uint32_t word_of(Register first, std::uint32_t word) {
+  return at(static_cast<std::uint32_t>(first) + 16 * word);
+}
+
+// Calls work(Register) for each entry of the local vector table that this processor has, but for
+// its two lines.
+template <class Work>
+void for_each_entry(Work&& work) {
+  for (const Register entry : {Register::Timer, Register::Error}) work(entry);
+  const std::uint32_t last = read(Register::Version) >> 16 & 0xff;  // highest entry
+  if (last >= 4) work(Register::Performance);
+  if (last >= 5) work(Register::Thermal);
+}
+
+// By which power of two the timer's clock is divided.
+[[nodiscard]] constexpr std::uint32_t divide_shift(std::uint32_t configuration) {
+  const std::uint32_t code = (configuration & 3) | (configuration >> 1 & 4);
+  return (code + 1) & 7;
+}
+
+static_assert(divide_shift(kDivideBy1) == 0 && divide_shift(0) == 1 && divide_shift(0xa) == 7);
+
+// Clocks until the timer runs out, if it counts and interrupts then; else 0.
+[[nodiscard]] inline std::uint64_t clocks_to_timer() {
+  if ((read(Register::Timer) & (kMasked | kTimerDeadline)) != 0) return 0;
+  return std::uint64_t{read(Register::CurrentCount)}
+         << divide_shift(read(Register::DivideConfiguration));
 }
 
 [[nodiscard]] inline std::uint8_t id() {
@@ -70,10 +105,7 @@ inline void send_beside_guest(std::uint8_t to, std::uint32_t command) {
 // Everything masked but the NMI line, nothing in service, timer stopped. `external`: the 8259A's
 // line is this guest's.
 inline void reset(bool external) {
-  for (const Register entry : {Register::Timer, Register::Error}) write(entry, kMasked | 0xff);
-  const std::uint32_t entries = read(Register::Version) >> 16 & 0xff;  // highest LVT entry
-  if (entries >= 4) write(Register::Performance, kMasked | 0xff);
-  if (entries >= 5) write(Register::Thermal, kMasked | 0xff);
+  for_each_entry([](Register entry) { write(entry, kMasked | 0xff); });
   write(Register::InitialCount, 0);
   write(Register::TaskPriority, 0);
   write(Register::SpuriousVector, kEnabled | 0xff);
@@ -81,7 +113,7 @@ inline void reset(bool external) {
   write(Register::LineOne, kDeliverNmi);
   for (std::uint32_t n = 0; n < 256; ++n) {  // one EOI for each vector in service
     std::uint32_t any = 0;
-    for (std::uint32_t word = 0; word < 8; ++word) any |= at(0x100 + 16 * word);
+    for (std::uint32_t word = 0; word < 8; ++word) any |= word_of(Register::InService, word);
     if (any == 0) break;
     write(Register::EndOfInterrupt, 0);
   }

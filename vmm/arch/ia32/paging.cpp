@@ -93,6 +93,7 @@ void build_page_tables(Cpu& cpu, std::uint32_t monitor_base) {
   }
   cpu.identity_directory[1023] = cpu.fast.directory_entry;
   cpu.root_page.last_entry = cpu.fast.directory_entry;
+  cpu.root_page.pointers.back() = pae_window(cpu).directory;
   std::ranges::copy(pae_window(cpu).entries, cpu.pae_directory.end() - 2);
 }
 

@@ -85,8 +85,8 @@ bool copy(Cpu& cpu, const Partition& partition, void* to, const void* from, std:
 
 }  // namespace
 
-void use_guest_idt(Cpu& cpu) { ia32::load_idt(cpu.fast.guest_idt); }
-void use_monitor_idt(Cpu& cpu) { ia32::load_idt(cpu.fast.monitor_idt); }
+void use_guest_idt(const Cpu& cpu) { ia32::load_idt(cpu.fast.guest_idt); }
+void use_monitor_idt(const Cpu& cpu) { ia32::load_idt(cpu.fast.monitor_idt); }
 
 Gate stub_gate(unsigned vector, std::uint8_t privilege) {
   return interrupt_gate(layout::kMonitorCs, address_of(vector_stubs[vector * kStubSize]),
@@ -113,7 +113,8 @@ void Processor::write_cr0(std::uint32_t guest_value) {
                     cr0::kExtensionType);
 }
 bool Processor::write_cr4(std::uint32_t guest_value) {
-  if ((guest_value & ~supported_cr4()) != 0) return false;
+  const std::uint32_t refused = is_shared(cpu_) ? cr4::kXsave : 0;  // core.cpp saves none of that
+  if ((guest_value & (~supported_cr4() | refused)) != 0) return false;
   const std::uint32_t pae = ia32::read_cr<4>() & cr4::kPae;
   return write_cr4_safe((guest_value & cr4::kGuestOwned & ~cr4::kPae) | cr4::kLargePages | pae);
 }
@@ -251,7 +252,10 @@ bool Processor::is_read_only(std::uint32_t linear) {
 void Processor::use_stub(std::uint8_t vector, std::uint32_t privilege) {
   cpu_.guest_idt[vector] = stub_gate(vector, static_cast<std::uint8_t>(privilege));
 }
-void Processor::use_gate(std::uint8_t vector, Gate gate) { cpu_.guest_idt[vector] = gate; }
+void Processor::use_gate(std::uint8_t vector, Gate gate) {
+  const bool is_kept = core::keeps_vector(cpu_, vector);
+  cpu_.guest_idt[vector] = is_kept ? stub_gate(vector, gate.dpl()) : gate;
+}
 void Processor::set_kernel_stack(std::uint16_t ss, std::uint32_t esp) {
   cpu_.task_state.ss1 = ss;
   cpu_.task_state.esp1 = esp;

@@ -69,8 +69,8 @@ class Processor {
 };
 
 // Points this processor's IDTR at the guest's gates, or at the monitor's.
-void use_guest_idt(Cpu& cpu);
-void use_monitor_idt(Cpu& cpu);
+void use_guest_idt(const Cpu& cpu);
+void use_monitor_idt(const Cpu& cpu);
 
 // A gate to the monitor's stub for `vector`.
 [[nodiscard]] Gate stub_gate(unsigned vector, std::uint8_t privilege);

@@ -2,6 +2,8 @@
 // verifies the plan, moves the monitor and the pristine copies to the top of memory, measures the
 // clock, and wakes the other processors. Runs once, on the boot processor, in ring 0 with
 // interrupts off.
+#include <utility>
+
 #include "arch/ia32/firmware.hpp"
 #include "arch/ia32/instructions.hpp"
 #include "arch/ia32/local_apic.hpp"
@@ -17,7 +19,7 @@ namespace mezzo::ia32 {
 constinit plan::Plan the_plan{};
 [[gnu::section(".status")]] constinit status::Region status_region{};
 constinit diag::Log log{status_region.log, board::pc::put_debug};
-constinit std::array<Cpu, status::kMaxCpus> cpus{};
+constinit std::array<Cpu, status::kMaxCpus + 1> cpus{};
 constinit Doorbells doorbells{};
 constinit std::array<std::uint8_t, status::kMaxCpus> apic_ids{};
 
@@ -123,11 +125,28 @@ void publish_status(std::uint32_t cpu_count) {
   __atomic_store_n(&status_region.magic, status::kMagic, __ATOMIC_RELEASE);
 }
 
-std::uint32_t partition_of(std::uint32_t cpu) {
+void prepare(Cpu& cpu, std::uint32_t index) {
+  if (&cpu != &cpus[0]) build_page_tables(cpu, the_plan.monitor_base);
+  cpu.index = index;
+  cpu.partition = kNoPartition;
+}
+
+// Gives each partition its processor, which two may share; then the real-time one is the urgent
+// one.
+void assign_partitions() {
   for (std::uint32_t n = 0; n < the_plan.partition_count; ++n) {
-    if (the_plan.partitions[n].cpu == cpu) return n;
+    const plan::Partition& row = the_plan.partitions[n];
+    Cpu& cpu = cpus[row.cpu];
+    if (cpu.partition == kNoPartition) {
+      cpu.partition = n;
+      continue;
+    }
+    Cpu& partner = cpus[kPartnerCpu];
+    prepare(partner, row.cpu);
+    partner.partition = n;
+    if (row.ia32.real_time != 0) std::swap(cpu.partition, partner.partition);
+    core::pair(cpu, partner);
   }
-  return kNoPartition;
 }
 
 [[noreturn]] void enter_cpu_main(const Cpu& cpu) {
@@ -156,10 +175,13 @@ extern "C" [[noreturn]] void monitor_main(std::uint32_t magic, const MultibootIn
   log.line(count, " processors, TSC ", status_region.tsc_khz, " kHz, ", the_plan.partition_count,
            " partitions");
   for (std::uint32_t n = 0; n < count; ++n) {
-    if (n > 0) build_page_tables(cpus[n], the_plan.monitor_base);
-    cpus[n].index = n;
+    prepare(cpus[n], n);
     apic_ids[n] = processors.ids[n];
-    cpus[n].partition = partition_of(n);
+  }
+  assign_partitions();
+  constexpr std::uint32_t kFxsr = 1u << 24;
+  if (is_shared(cpus[kPartnerCpu]) && (cpuid(1).edx & kFxsr) == 0) {
+    refuse("this processor cannot be shared: it has no FXSAVE", cpus[kPartnerCpu].index);
   }
   board::pc::mask_all(layout::kIoApic);  // before any guest runs: it may own one of them
   route_forwarded_timers();

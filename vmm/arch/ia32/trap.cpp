@@ -74,7 +74,7 @@ void allow_fast_path(Exit& exit, Op op) {
   };
   fast.code = flat(frame.cs);
   fast.data = flat(frame.ds);
-  fast.stack = flat(frame.ss);
+  fast.stack = is_shared(exit.cpu) ? std::uint16_t{0} : flat(frame.ss);  // no HLT is fast
 }
 
 // Finds out by which vectors the guest lets in the doorbells that are lines of its I/O APIC.
@@ -213,6 +213,10 @@ Verdict decide(Exit& exit) {
     case kEventVector:
       return answer_event(exit, vector, Verdict::resume());
     default:
+      if (is_shared(exit.cpu) && core::take_for_partner(exit.cpu, vector)) {
+        exit.cause = ExitCause::Event;
+        return Verdict::resume();
+      }
       exit.cause = ExitCause::UnsettledVector;
       return Verdict::inject(vector, frame.error_code);
   }
@@ -243,6 +247,10 @@ Verdict wait_for_interrupt(Exit& exit) {
   woken_by = kNoVector;
   while (woken_by == kNoVector) {
     heed_heartbeat(exit);
+    if (is_shared(cpu)) {
+      core::wait(cpu);
+      continue;
+    }
     use_monitor_idt(cpu);
     idle_wait(cpu.fast.polls);
     use_guest_idt(cpu);
@@ -283,7 +291,9 @@ void handle_exit(Cpu& cpu, Frame& frame) {
   }
   follow_kernel_stack(exit.context);
   renew_used_gates(exit.context);
-  heed_heartbeat(exit);
+  do {
+    heed_heartbeat(exit);
+  } while (is_shared(cpu) && core::give_way(cpu));
 }
 
 template <class... Arguments>
@@ -297,7 +307,7 @@ std::uint32_t address_of_code(void (*function)(Arguments...)) {
 // nothing but its flag.
 void handle_own_trap(Cpu& cpu, Frame& frame) {
   const std::uint32_t idle_end = address_of_code(idle_wait_end);
-  const bool idling = frame.eip >= address_of_code(idle_wait) && frame.eip <= idle_end;
+  const bool idling = frame.eip >= address_of_code(idle_look) && frame.eip <= idle_end;
   const bool fast_idling =
       frame.eip >= address_of_code(fast_idle) && frame.eip < address_of_code(fast_idle_end);
   const bool is_nmi = frame.vector == static_cast<unsigned>(Vector::Nmi);

@@ -1,0 +1,304 @@
+// Which of a processor's two partitions runs, and what the processor itself keeps for it.
+#include "arch/ia32/core.hpp"
+
+#include <utility>
+
+#include "arch/ia32/instructions.hpp"
+#include "arch/ia32/local_apic.hpp"
+#include "arch/ia32/monitor.hpp"
+#include "arch/ia32/msr.hpp"
+#include "arch/ia32/paging.hpp"
+#include "arch/ia32/processor.hpp"
+#include "irq/heartbeat.hpp"
+
+namespace mezzo::ia32::core {
+namespace {
+
+using local_apic::Register;
+
+// Leaves the current stack, its place in `stack`, and loads the root of another Cpu, in which the
+// same place says where to go on. Returns when somebody switches back.
+extern "C" void switch_stacks(std::uint32_t& stack, std::uint32_t root);
+extern "C" [[noreturn]] void partition_main() { start_partition(this_cpu()); }
+
+// Model-specific registers that guests may write and that have an effect on what else runs; if the
+// processor has them.
+constinit bool has_page_attributes = false, has_no_execute = false;
+
+void find_registers() {
+  constexpr std::uint32_t kExtended = 0x80000000;
+  has_page_attributes = (cpuid(1).edx >> 16 & 1) != 0;
+  has_no_execute = cpuid(kExtended).eax > kExtended && (cpuid(kExtended + 1).edx >> 20 & 1) != 0;
+}
+
+[[nodiscard]] std::uint64_t read_register(bool is_there, std::uint32_t number) {
+  std::uint32_t halves[2] = {0, 0};
+  if (is_there) (void)read_msr_safe(number, halves);
+  return std::uint64_t{halves[1]} << 32 | halves[0];
+}
+void write_register(bool is_there, std::uint32_t number, std::uint64_t value) {
+  if (!is_there) return;
+  (void)write_msr_safe(number, static_cast<std::uint32_t>(value),
+                       static_cast<std::uint32_t>(value >> 32));
+}
+
+// Afterwards the processor has no translation but those of the current root, and none global.
+void save(Cpu& cpu) {
+  KeptRegisters& kept = cpu.sharing.kept;
+  kept.cr0 = read_cr<0>();
+  kept.cr2 = read_cr<2>();
+  kept.cr3 = read_cr<3>();
+  kept.cr4 = read_cr<4>();
+  write_cr<0>(kept.cr0 & ~(cr0::kTaskSwitched | cr0::kEmulation));
+  write_cr<4>((kept.cr4 & ~cr4::kGlobalPages) | cr4::kFxsr);
+  save_fpu(&kept.fpu);
+  kept.debug_control = read_dr<7>();
+  kept.debug_status = read_dr<6>();
+  kept.breakpoints = {read_dr<0>(), read_dr<1>(), read_dr<2>(), read_dr<3>()};
+  write_dr<7>(0);
+  kept.fs = read_fs();
+  kept.gs = read_gs();
+  kept.page_attributes = read_register(has_page_attributes, msr::kPageAttributes);
+  kept.extended_features = read_register(has_no_execute, msr::kExtendedFeatures);
+}
+
+// The LDT's descriptor, which the guest may have changed since it loaded it, is made anew. Its
+// memory may be absent.
+void restore_segments(Cpu& cpu) {
+  constexpr std::uint32_t kLongest = 0xffff;  // what a selector reaches
+  const Vcpu& vcpu = cpu.vcpu;
+  const bool has_ldt = vcpu.ldt_register != 0;
+  monitor_descriptor(cpu, layout::kGuestLdt) =
+      ldt(vcpu.ldt.base, vcpu.ldt.limit < kLongest ? vcpu.ldt.limit : kLongest);
+  ia32::load_ldt(has_ldt ? layout::kGuestLdt : std::uint16_t{0});
+  use_monitor_idt(cpu);
+  load_fs_gs_safe(cpu.sharing.kept.fs, cpu.sharing.kept.gs);
+  use_guest_idt(cpu);
+}
+
+// `cpu` is current again, on its root page.
+void restore(Cpu& cpu) {
+  const KeptRegisters& kept = cpu.sharing.kept;
+  write_register(has_no_execute, msr::kExtendedFeatures, kept.extended_features);
+  write_register(has_page_attributes, msr::kPageAttributes, kept.page_attributes);
+  load_fpu(&kept.fpu);
+  write_cr<4>(kept.cr4);
+  write_cr<3>(kept.cr3);
+  write_cr<0>(kept.cr0);
+  restore_segments(cpu);
+  write_cr<2>(kept.cr2);
+  write_dr<0>(kept.breakpoints[0]);
+  write_dr<1>(kept.breakpoints[1]);
+  write_dr<2>(kept.breakpoints[2]);
+  write_dr<3>(kept.breakpoints[3]);
+  write_dr<6>(kept.debug_status);
+  write_dr<7>(kept.debug_control);
+}
+
+// The PIC's interrupts come, or wait.
+void open_line(bool open) {
+  local_apic::write(Register::LineZero,
+                    local_apic::kDeliverExternal | (open ? 0 : local_apic::kMasked));
+  // QEMU: what has been told to the processor already is taken back when a priority is written.
+  if (!open) local_apic::write(Register::TaskPriority, local_apic::read(Register::TaskPriority));
+}
+
+// The partner is current for a while.
+void run_partner(Cpu& cpu, Rest rest) {
+  Cpu& partner = *cpu.sharing.partner;
+  cpu.sharing.rest = rest;
+  charge(cpu);
+  partner.sharing.running_since = cpu.sharing.running_since;
+  open_line(cpu.sharing.is_urgent && partner.sharing.rest != Rest::Dormant);
+  save(cpu);
+  switch_stacks(cpu.sharing.kept.stack, machine_address(partner, partner.root_page));
+  restore(cpu);
+  cpu.sharing.rest = Rest::None;
+  // A heartbeat of this processor's is for who runs.
+  if (std::exchange(partner.fast.nmi_pending, false)) cpu.fast.nmi_pending = true;
+}
+
+// Whether a command, or the end of its watchdog's patience, waits for the partition.
+[[nodiscard]] bool is_meant(const Cpu& cpu) {
+  const bool is_expired = status_region.partitions[cpu.partition].state == status::State::Running &&
+                          health::is_due(status_region, cpu.partition);
+  const bool has_command =
+      is_commanded() && status_region.control.partition == cpu.partition && !cpu.owed.is_owed;
+  return is_expired || has_command;
+}
+
+// Whether the local APIC has an interrupt for the urgent one, which has not come through.
+[[nodiscard]] bool is_interrupted(const Cpu& urgent) {
+  for (std::uint32_t word = 0; word < urgent.sharing.vectors.size(); ++word) {
+    const std::uint32_t own = urgent.sharing.vectors[word];
+    if (own != 0 && (own & local_apic::word_of(Register::InterruptRequest, word)) != 0) return true;
+  }
+  return false;
+}
+
+[[nodiscard]] bool wants_to_run(const Cpu& cpu) {
+  if (is_meant(cpu)) return true;
+  if (!cpu.sharing.is_urgent || cpu.sharing.rest == Rest::Dormant) return false;
+  return cpu.sharing.rest == Rest::None || cpu.fast.woken_by != kNoVector || is_interrupted(cpu);
+}
+
+// The vectors of the urgent one, as it has its local APIC and its doorbells now, lead to the
+// monitor while the partner runs.
+void keep_vectors(Cpu& urgent) {
+  Cpu& other = *urgent.sharing.partner;
+  const auto keep = [&](std::uint32_t entry) {
+    const auto vector = static_cast<std::uint8_t>(entry);
+    if (vector < MEZZO_FIRST_DEVICE_VECTOR || keeps_vector(other, vector)) return;
+    urgent.sharing.vectors[vector / 32] |= 1u << vector % 32;
+    other.guest_idt[vector] = stub_gate(vector, other.guest_idt[vector].dpl());
+  };
+  local_apic::for_each_entry([&](Register entry) { keep(local_apic::read(entry)); });
+  keep(local_apic::read(Register::SpuriousVector));
+  for (std::uint32_t n = 0; n < the_plan.channel_count; ++n) {
+    if (const auto end = end_of_channel(the_plan, urgent.partition, n)) {
+      keep(doorbells.vector_of(*end));
+    }
+  }
+}
+
+// Ticks of the HPET in 2^24 clocks of the local APIC's timer; 0: it cannot send the NMI.
+constinit std::uint64_t ticks_in_clocks = 0;
+constexpr unsigned kClocksShift = 24;
+
+constexpr std::uint32_t kMicrosecondsLate = 2;  // so long after the timer's interrupt the NMI comes
+
+[[nodiscard]] std::uint64_t measure_clock(const irq::Hpet& hpet) {
+  constexpr std::uint32_t kMicroseconds = 10'000, kLongest = ~0u;
+  local_apic::reset(false);
+  const std::uint32_t divide = local_apic::read(Register::DivideConfiguration);
+  local_apic::write(Register::DivideConfiguration, local_apic::kDivideBy1);
+  const std::uint32_t begin = hpet.ticks();
+  local_apic::write(Register::InitialCount, kLongest);
+  while (hpet.ticks() - begin < hpet.ticks_of(kMicroseconds)) pause();
+  const std::uint32_t clocks = kLongest - local_apic::read(Register::CurrentCount);
+  const std::uint64_t ticks = hpet.ticks() - begin;
+  local_apic::write(Register::InitialCount, 0);
+  local_apic::write(Register::DivideConfiguration, divide);
+  return (ticks << kClocksShift) / clocks;
+}
+
+// The NMI that follows the interrupt of the urgent one's timer, if the other guest does not let it
+// in. False if the interrupt is due now.
+[[nodiscard]] bool expect_timer() {
+  constexpr std::uint64_t kFurthest = 1u << 30;
+  const std::uint64_t clocks = local_apic::clocks_to_timer();
+  if (clocks == 0 || clocks > kFurthest || ticks_in_clocks == 0) return true;
+  const std::uint64_t ticks = clocks * ticks_in_clocks >> kClocksShift;
+  constexpr std::uint64_t kMismatch = 8192;  // the two clocks are not measured better than that
+  const irq::Hpet hpet(layout::kHpet);
+  const std::uint64_t due = ticks + ticks / kMismatch + hpet.ticks_of(kMicrosecondsLate);
+  return due > kFurthest || hpet.send_nmi_in(static_cast<std::uint32_t>(due));
+}
+void expect_no_timer() {
+  if (ticks_in_clocks != 0) irq::Hpet(layout::kHpet).cancel_nmi();
+}
+
+// Halts until an interrupt or an NMI. FastPath::woken_by says which.
+void halt_until_woken(Cpu& cpu) {
+  charge(cpu);
+  use_monitor_idt(cpu);
+  // Without heartbeats nobody but the waiting guest's own interrupts would end it.
+  if (has_heartbeat || cpu.sharing.rest != Rest::Dormant) {
+    idle_wait(false);
+  } else {
+    idle_look();
+  }
+  use_guest_idt(cpu);
+  cpu.sharing.running_since = read_tsc();
+  const std::uint32_t woken_by = cpu.fast.woken_by;
+  if (woken_by != kNoVector && take_for_partner(cpu, static_cast<std::uint8_t>(woken_by))) {
+    cpu.fast.woken_by = kNoVector;
+  }
+}
+
+}  // namespace
+
+void pair(Cpu& urgent, Cpu& other) {
+  urgent.sharing.partner = &other;
+  urgent.sharing.is_urgent = true;
+  other.sharing.partner = &urgent;
+  find_registers();
+  const std::uint64_t now = read_tsc();
+  for (Cpu* const cpu : {&urgent, &other}) {
+    cpu->sharing.running_since = now;
+    cpu->fast.woken_by = kNoVector;
+    status_region.partitions[cpu->partition].share.since_tsc = now;
+  }
+  const irq::Hpet hpet(layout::kHpet);
+  if (hpet.present() && hpet.prepare_single_nmi(apic_ids[urgent.index])) {
+    ticks_in_clocks = measure_clock(hpet);
+  }
+  // What switch_stacks() finds when it comes there for the first time: four registers, and where to
+  // go.
+  constexpr std::uint32_t kSaved = 5;
+  auto* const top = reinterpret_cast<std::uint32_t*>(other.stack.data() + other.stack.size());
+  top[-1] = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&partition_main));
+  other.sharing.kept.stack = layout::kCpuArea + sizeof other.stack - kSaved * sizeof *top;
+}
+
+bool give_way(Cpu& cpu) {
+  if (!wants_to_run(*cpu.sharing.partner)) return false;
+  run_partner(cpu, cpu.sharing.rest);
+  return true;
+}
+
+void wait(Cpu& cpu) {
+  if (give_way(cpu)) return;
+  if (!cpu.sharing.is_urgent) return halt_until_woken(cpu);
+  use_monitor_idt(cpu);
+  idle_look();
+  use_guest_idt(cpu);
+  if (cpu.fast.woken_by != kNoVector || cpu.fast.nmi_pending) return;
+  keep_vectors(cpu);
+  if (expect_timer()) run_partner(cpu, Rest::Waiting);
+  expect_no_timer();
+}
+
+// A dormant guest's interrupts wait: the urgent one's in the local APIC, the other one's in the
+// PIC.
+void rest(Cpu& cpu) {
+  if (cpu.fast.nmi_pending) return;
+  if (cpu.sharing.is_urgent) {
+    constexpr std::uint32_t kNone = 0xff;
+    const std::uint32_t priority = local_apic::read(Register::TaskPriority);
+    local_apic::write(Register::TaskPriority, kNone);
+    run_partner(cpu, Rest::Dormant);
+    local_apic::write(Register::TaskPriority, priority);
+    return;
+  }
+  cpu.sharing.rest = Rest::Dormant;
+  open_line(false);
+  cpu.fast.woken_by = kNoVector;
+  if (!give_way(cpu)) halt_until_woken(cpu);
+  cpu.sharing.rest = Rest::None;
+  open_line(true);
+}
+
+bool take_for_partner(Cpu& cpu, std::uint8_t vector) {
+  if (!keeps_vector(cpu, vector)) return false;
+  Cpu& urgent = *cpu.sharing.partner;
+  const bool is_in_service =
+      (local_apic::word_of(Register::InService, vector / 32) >> vector % 32 & 1) != 0;
+  if (is_in_service) urgent.fast.woken_by = MEZZO_WOKEN | vector;
+  const auto spurious = static_cast<std::uint8_t>(local_apic::read(Register::SpuriousVector));
+  return is_in_service || vector == spurious;
+}
+
+bool keeps_vector(const Cpu& cpu, std::uint8_t vector) {
+  const Cpu* const urgent = cpu.sharing.is_urgent ? nullptr : cpu.sharing.partner;
+  return urgent != nullptr && (urgent->sharing.vectors[vector / 32] >> vector % 32 & 1) != 0;
+}
+
+void charge(Cpu& cpu) {
+  const std::uint64_t now = read_tsc();
+  status::Share& share = status_region.partitions[cpu.partition].share;
+  share.run_ticks = share.run_ticks + (now - cpu.sharing.running_since);
+  cpu.sharing.running_since = now;
+}
+
+}  // namespace mezzo::ia32::core

@@ -1,0 +1,75 @@
+// One processor for two partitions, by fixed priority: an urgent one, whose guest is a real-time
+// kernel and has the local APIC, and another one, whose interrupts come by the PIC. Each has a
+// struct Cpu of its own; at any time one of them is in the monitor's window (layout.h) and is
+// *current*. What the monitor does for a partition it does on that partition's stack, so that it
+// can leave off anywhere: who is switched away from goes on when it is current again.
+//
+// The urgent one runs until it waits for an interrupt (HLT). Its interrupts are its own meanwhile,
+// as without a partner, and the PIC's wait. While the other one runs, the PIC's interrupts go
+// straight to it, and the vectors of the local APIC are the monitor's: such an interrupt ends the
+// urgent one's waiting. If the other guest does not let interrupts in, an NMI follows, which the
+// HPET sends a little after the urgent one's timer has run out, or with the next heartbeat; at each
+// NMI and each exit the monitor asks the local APIC whether it has an interrupt.
+//
+// All functions run on this processor with interrupts off, `cpu` being current.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace mezzo::ia32 {
+
+struct Cpu;
+
+// What a processor keeps for the partition that is not current.
+struct KeptRegisters {
+  alignas(16) std::array<std::byte, 512> fpu;  // as FXSAVE writes it
+  std::uint32_t stack;
+  std::uint32_t cr0, cr2, cr3, cr4;
+  std::array<std::uint32_t, 4> breakpoints;
+  std::uint32_t debug_status, debug_control;
+  std::uint64_t page_attributes, extended_features;  // model-specific registers
+  std::uint16_t fs, gs;
+};
+
+// Why a partition does not run.
+enum class Rest : std::uint8_t {
+  None,
+  Waiting,  // for an interrupt
+  Dormant,  // for a command: it is paused or stopped
+};
+
+struct Sharing {
+  Cpu* partner = nullptr;  // none: the processor has one partition at most
+  bool is_urgent = false;
+  volatile Rest rest = Rest::None;
+  // Of the urgent one: by which vectors the local APIC may interrupt it. Bit n % 32 of word n / 32:
+  // vector n.
+  std::array<std::uint32_t, 256 / 32> vectors{};
+  std::uint64_t running_since = 0;  // or counted until then
+  KeptRegisters kept;
+};
+
+namespace core {
+
+// Makes the two partners. Before any runs; `urgent` is the one that starts.
+void pair(Cpu& urgent, Cpu& other);
+// The partner runs, if it is more urgent and has something to do, or has a command to obey. Whether
+// it ran; then `cpu` may have a command itself.
+bool give_way(Cpu& cpu);
+// The guest of `cpu` waits for an interrupt. Returns when one has come (FastPath::woken_by), or
+// there may be a command.
+void wait(Cpu& cpu);
+// The partition is paused or stopped. Returns when there may be a command.
+void rest(Cpu& cpu);
+// Whether an interrupt that hit the guest of `cpu`, or the monitor waiting for it, was the
+// partner's, who has been told.
+[[nodiscard]] bool take_for_partner(Cpu& cpu, std::uint8_t vector);
+// Whether `vector` must come to the monitor while `cpu` is current, as it may be the partner's.
+[[nodiscard]] bool keeps_vector(const Cpu& cpu, std::uint8_t vector);
+// What `cpu` has run until now is counted.
+void charge(Cpu& cpu);
+
+}  // namespace core
+}  // namespace mezzo::ia32
