@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/process.hpp"
+#include "core/trace.hpp"
 #include "mezzo_build.hpp"
 #include "run/control.hpp"
 #include "run/machine_ram.hpp"
@@ -433,6 +434,33 @@ TEST_F(MachineTest, ATraceForViewersHasTimesSinceTheStart) {
   EXPECT_EQ(lives, std::vector<std::string>{"alpha"});
   EXPECT_THAT(tracks, testing::Contains("CPU 1"));
   EXPECT_EQ(chrome_trace(region_, 1)["traceEvents"].size() + 2, trace["traceEvents"].size());
+}
+
+// What is behind a switch is the other partition's, what is before the first one that of who had
+// the processor.
+TEST_F(MachineTest, ATraceOfASharedProcessorHasATrackForEachPartition) {
+  fill(region_);
+  region_.tsc_khz = 1'000'000;
+  region_.boot_tsc = 0;
+  region_.now_tsc = 5'000'000;
+  region_.partitions[0].cpu = region_.partitions[1].cpu = 1;
+  constexpr auto kSwitch = static_cast<std::uint32_t>(status::ExitCause::PartitionSwitch);
+  region_.traces[0].next = 0;
+  status::Trace& trace = region_.traces[1];
+  trace.next = 0;
+  for (const status::TraceEntry& entry : {status::TraceEntry{1000, 2, 0, 0},
+                                          {2000, kSwitch, 0, 1u << 16 | 0},
+                                          {3000, 2, 0, 0},
+                                          {4000, kSwitch, 0, 0u << 16 | 1},
+                                          {5000, 2, 0, 0}}) {
+    record(trace, entry);
+  }
+  std::vector<int> owners;
+  const nlohmann::json seen = chrome_trace(region_, status::kTraceEntries);
+  for (const auto& event : seen["traceEvents"]) {
+    if (event["ph"] == "i") owners.push_back(event["pid"].get<int>() - 1);
+  }
+  EXPECT_EQ(owners, (std::vector<int>{1, 0, 0, 1, 1}));
 }
 
 TEST_F(MachineTest, ATraceWithoutTimesIsInOrder) {

@@ -56,7 +56,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(status::ExitCaus
      "double_fault",
      "hypercall",
      "monitor_fault",
-     "event"};
+     "event",
+     "partition_switch"};
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(status::Armv7Exit::Count)>
     kArmv7Causes = {"supervisor_call",
@@ -90,7 +91,8 @@ constexpr std::array<std::string_view, static_cast<std::size_t>(status::Armv7Exi
                     "interrupt",
                     "deferred_interrupt",
                     "heartbeat",
-                    "hypercall"};
+                    "hypercall",
+                    "partition_switch"};
 
 constexpr std::array<std::string_view, 4> kResults = {
     "done", "no such partition", "not possible in its present state", "unknown command"};

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "run/names.hpp"
@@ -14,8 +15,11 @@ namespace {
 
 using nlohmann::json;
 
-// Tracks are numbered from 1, as viewers hide number 0.
-constexpr std::uint32_t number_of(std::uint32_t cpu) { return cpu + 1; }
+// A track for each partition on a processor: viewers group them by partition. Tracks are numbered
+// from 1, as viewers hide number 0.
+struct Track {
+  std::uint32_t partition, cpu;
+};
 
 class Exporter {
  public:
@@ -23,18 +27,14 @@ class Exporter {
 
   [[nodiscard]] json events() const {
     json all = json::array();
-    for (std::uint32_t cpu = 0; cpu < region_.cpu_count; ++cpu) {
-      const auto exits = exits_of(region_.traces[cpu]);
-      const std::string owners = partitions_on(cpu);
-      if (exits.empty() && owners.empty()) continue;
-      all.push_back(named(cpu, "process_name", owners.empty() ? "the monitor" : owners));
-      const char* const times = has_times() ? "" : " (exits in order, their times unknown)";
-      all.push_back(named(cpu, "thread_name", fmt::format("CPU {}{}", cpu, times)));
-      for (const Exit& exit : exits) all.push_back(instant(cpu, exit));
-    }
     for (std::uint32_t i = 0; i < region_.partition_count; ++i) {
-      if (region_.partitions[i].started_tsc != 0) all.push_back(life(region_.partitions[i]));
+      const Track track{i, region_.partitions[i].cpu};
+      const char* const times = has_times() ? "" : " (exits in order, their times unknown)";
+      all.push_back(named(track, "process_name", name_of(region_.partitions[i])));
+      all.push_back(named(track, "thread_name", fmt::format("CPU {}{}", track.cpu, times)));
+      if (region_.partitions[i].started_tsc != 0) all.push_back(life(track));
     }
+    for (std::uint32_t cpu = 0; cpu < region_.cpu_count; ++cpu) add_exits(cpu, all);
     return all;
   }
 
@@ -52,13 +52,27 @@ class Exporter {
   }
   // On Arm a clock is too far away to be read at each exit: entries have their number instead.
   [[nodiscard]] bool has_times() const { return region_.architecture != plan::Architecture::Armv7; }
-  [[nodiscard]] std::string partitions_on(std::uint32_t cpu) const {
-    std::string names;
-    for (std::uint32_t i = 0; i < region_.partition_count; ++i) {
-      if (region_.partitions[i].cpu != cpu) continue;
-      names += fmt::format("{}{}", names.empty() ? "" : ", ", name_of(region_.partitions[i]));
+  [[nodiscard]] bool is_switch(const status::TraceEntry& entry) const {
+    return entry.cause == (has_times()
+                               ? static_cast<std::uint32_t>(status::ExitCause::PartitionSwitch)
+                               : static_cast<std::uint32_t>(status::Armv7Exit::PartitionSwitch));
+  }
+  // Whose exits are those at the beginning: of who is switched from first, or else of who is now.
+  [[nodiscard]] std::uint32_t first_owner(std::uint32_t cpu, const std::vector<Exit>& exits) const {
+    for (const Exit& exit : exits) {
+      if (is_switch(*exit.entry)) return exit.entry->value >> 16;
     }
-    return names;
+    const auto own = std::span(region_.partitions).first(region_.partition_count);
+    const auto first = std::ranges::find(own, cpu, &status::PartitionStatus::cpu);
+    return static_cast<std::uint32_t>(first - own.begin());
+  }
+  void add_exits(std::uint32_t cpu, json& to) const {
+    const std::vector<Exit> exits = exits_of(region_.traces[cpu]);
+    Track track{first_owner(cpu, exits), cpu};
+    for (const Exit& exit : exits) {
+      if (is_switch(*exit.entry)) track.partition = exit.entry->value & 0xffff;
+      to.push_back(instant(track, exit));
+    }
   }
 
   // Oldest first. Without times they are put a microsecond apart, up to the last heartbeat.
@@ -86,37 +100,37 @@ class Exporter {
     return exits;
   }
 
-  static json named(std::uint32_t cpu, const char* what, const std::string& text) {
-    return {{"ph", "M"},
-            {"pid", number_of(cpu)},
-            {"tid", number_of(cpu)},
-            {"name", what},
-            {"args", {{"name", text}}}};
+  static json on(const Track& track, const char* phase) {
+    return {{"ph", phase}, {"pid", track.partition + 1}, {"tid", track.cpu + 1}};
   }
-  [[nodiscard]] json instant(std::uint32_t cpu, const Exit& exit) const {
-    return {{"ph", "i"},
-            {"s", "t"},
-            {"pid", number_of(cpu)},
-            {"tid", number_of(cpu)},
-            {"ts", since_boot(exit.tsc)},
-            {"name", name_of_cause(region_.architecture, exit.entry->cause)},
-            {"args",
-             {{"pc", fmt::format("{:#010x}", exit.entry->pc)},
-              {"value", fmt::format("{:#010x}", exit.entry->value)}}}};
+  static json named(const Track& track, const char* what, std::string_view text) {
+    json event = on(track, "M");
+    event.update({{"name", what}, {"args", {{"name", text}}}});
+    return event;
   }
-  [[nodiscard]] json life(const status::PartitionStatus& partition) const {
+  [[nodiscard]] json instant(const Track& track, const Exit& exit) const {
+    json event = on(track, "i");
+    event.update({{"s", "t"},
+                  {"ts", since_boot(exit.tsc)},
+                  {"name", name_of_cause(region_.architecture, exit.entry->cause)},
+                  {"args",
+                   {{"pc", fmt::format("{:#010x}", exit.entry->pc)},
+                    {"value", fmt::format("{:#010x}", exit.entry->value)}}}});
+    return event;
+  }
+  [[nodiscard]] json life(const Track& track) const {
+    const status::PartitionStatus& partition = region_.partitions[track.partition];
     const std::uint64_t end = partition.stopped_tsc != 0 ? partition.stopped_tsc : region_.now_tsc;
     const std::uint64_t ticks = end > partition.started_tsc ? end - partition.started_tsc : 0;
-    return {{"ph", "X"},
-            {"pid", number_of(partition.cpu)},
-            {"tid", number_of(partition.cpu)},
-            {"ts", since_boot(partition.started_tsc)},
-            {"dur", microseconds(ticks)},
-            {"name", name_of(partition)},
-            {"args",
-             {{"state", name_of(partition.state)},
-              {"last stop", name_of(partition.reason)},
-              {"restarts", partition.restarts}}}};
+    json event = on(track, "X");
+    event.update({{"ts", since_boot(partition.started_tsc)},
+                  {"dur", microseconds(ticks)},
+                  {"name", name_of(partition)},
+                  {"args",
+                   {{"state", name_of(partition.state)},
+                    {"last stop", name_of(partition.reason)},
+                    {"restarts", partition.restarts}}}});
+    return event;
   }
 
   const status::Region& region_;

@@ -74,8 +74,9 @@ enum class ExitCause : std::uint32_t {
   MachineCheck,
   DoubleFault,
   Hypercall,
-  MonitorFault,  // a fault of the monitor's own on guest memory, survived
-  Event,         // another processor's, or an interrupt taken for another partition
+  MonitorFault,     // a fault of the monitor's own on guest memory, survived
+  Event,            // another processor's, or an interrupt taken for another partition
+  PartitionSwitch,  // no exit: the processor goes to another partition, in whose counter it is
   Count
 };
 
@@ -113,6 +114,7 @@ enum class Armv7Exit : std::uint32_t {
   DeferredInterrupt,     // arrived while the guest had interrupts off
   Heartbeat,             // the monitor's own
   Hypercall,
+  PartitionSwitch,  // as above
   Count
 };
 
@@ -178,7 +180,9 @@ struct TraceEntry {
   std::uint32_t tsc_low;
   std::uint32_t cause;  // ExitCause or Armv7Exit
   std::uint32_t pc;
-  std::uint32_t value;  // the decoder's operand: register value, MSR number, vector
+  // The decoder's operand: register value, MSR number, vector. Of a PartitionSwitch the partition
+  // that gets the processor, and in the upper half the one that has had it.
+  std::uint32_t value;
 };
 
 struct Trace {

@@ -7,6 +7,7 @@
 #include "arch/armv7/instructions.hpp"
 #include "arch/armv7/monitor.hpp"
 #include "arch/armv7/processor.hpp"
+#include "core/trace.hpp"
 
 namespace mezzo::armv7 {
 namespace {
@@ -249,6 +250,9 @@ void Core::yield(Cpu& cpu, Rest rest) {
 void Core::switch_to(Cpu& from, std::size_t to) {
   save(from);
   charge(now());
+  status::Trace& trace = status_region.traces[from.index];
+  record_switch(status_region, trace, trace.next, status::Armv7Exit::PartitionSwitch,
+                from.partition, members_[to].cpu->partition);
   current_ = to;
   const LoadedRoot root = members_[to].cpu->roots.flat();
   switch_stacks(root.table, root.asid);

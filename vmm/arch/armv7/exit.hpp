@@ -6,6 +6,7 @@
 #include "arch/armv7/instructions.hpp"
 #include "arch/armv7/monitor.hpp"
 #include "arch/armv7/processor.hpp"
+#include "core/trace.hpp"
 
 namespace mezzo::armv7 {
 
@@ -14,10 +15,7 @@ inline void record_exit(const Cpu& cpu, status::Armv7Exit cause, std::uint32_t p
                         std::uint32_t value) {
   ++pointer_to<std::uint64_t>(cpu.fast.exits)[static_cast<std::uint32_t>(cause)];
   status::Trace& trace = status_region.traces[cpu.index];
-  const std::uint32_t next = trace.next;
-  trace.entries[next % status::kTraceEntries] = {next, static_cast<std::uint32_t>(cause), pc,
-                                                 value};
-  trace.next = next + 1;
+  record(trace, {trace.next, static_cast<std::uint32_t>(cause), pc, value});
 }
 
 // What stubs and assembly have written since the last exit: TTBR0, and another context.

@@ -9,6 +9,7 @@
 #include "arch/ia32/msr.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
+#include "core/trace.hpp"
 #include "irq/heartbeat.hpp"
 
 namespace mezzo::ia32::core {
@@ -110,6 +111,9 @@ void run_partner(Cpu& cpu, Rest rest) {
   charge(cpu);
   partner.sharing.running_since = cpu.sharing.running_since;
   open_line(cpu.sharing.is_urgent && partner.sharing.rest != Rest::Dormant);
+  record_switch(status_region, status_region.traces[cpu.index],
+                static_cast<std::uint32_t>(partner.sharing.running_since),
+                status::ExitCause::PartitionSwitch, cpu.partition, partner.partition);
   save(cpu);
   switch_stacks(cpu.sharing.kept.stack, machine_address(partner, partner.root_page));
   restore(cpu);

@@ -9,6 +9,7 @@
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
 #include "board/pc.hpp"
+#include "core/trace.hpp"
 
 namespace mezzo::ia32 {
 namespace {
@@ -41,10 +42,8 @@ struct Exit {
 
   void record(std::uint32_t eip) {
     partition.count(cause);
-    status::Trace& trace = status_region.traces[cpu.index];
-    trace.entries[trace.next % status::kTraceEntries] = {
-        static_cast<std::uint32_t>(read_tsc()), static_cast<std::uint32_t>(cause), eip, value};
-    trace.next = trace.next + 1;
+    mezzo::record(status_region.traces[cpu.index], {static_cast<std::uint32_t>(read_tsc()),
+                                                    static_cast<std::uint32_t>(cause), eip, value});
   }
 };
 
