@@ -122,6 +122,24 @@ TEST(Compile, StoresEqualKernelsOnce) {
   EXPECT_LT(image.store.size(), 2U << 20);
 }
 
+TEST(Compile, HidesTheLocalApicFromALinuxThatSharesTheProcessor) {
+  constexpr std::size_t kLocalApic = 16 + 36;  // behind the pointer
+  const auto address = [](const std::string& keys) {
+    const std::string text = "[machine]\nmemory = \"512 MiB\"\ncpus = 2\n" +
+                             partition_text("a", 0, "\"64 MiB\"", "interrupts = \"pic\"") +
+                             partition_text("b", 0, "\"64 MiB\"", keys);
+    auto system = system::parse_system(text, "t.toml");
+    EXPECT_TRUE(system) << (system ? "" : all(system.error()));
+    system->partitions[1].cpu = keys.empty() ? 1 : 0;
+    const CompiledImage image = compiled(*system, test::make_bzimage());
+    const plan::Load* const table = find_load(image, 0, "MP table");
+    EXPECT_NE(table, nullptr);
+    return table == nullptr ? 1 : get<std::uint32_t>(stored(image, *table), kLocalApic);
+  };
+  EXPECT_EQ(address(""), 0xfee00000U);
+  EXPECT_EQ(address("kind = \"realtime\""), 0U);
+}
+
 TEST(Compile, GivesTheMpTableToTheOwnerOfPageZero) {
   const CompiledImage image = compiled(two_linux(), test::make_bzimage());
   const plan::Load* table = find_load(image, 0, "MP table");

@@ -35,6 +35,7 @@ class Compiler {
 
   system::Result<CompiledImage> run() {
     for (std::size_t i = 0; i < system_.partitions.size(); ++i) compile_partition(i);
+    check_mp_table();
     if (has_errors(builder_.diagnostics())) return std::unexpected(builder_.diagnostics());
     const auto monitor =
         place_monitor(system_, placements_, builder_.store_size(), builder_.bundle_size());
@@ -215,11 +216,38 @@ class Compiler {
     return functions;
   }
 
+  // A Linux that an MP table tells of a local APIC switches it off at its reboot, though it was
+  // told not to use it. Where one must not, the table that all find first has no address: they
+  // take it for faulty, and look no further.
+  [[nodiscard]] const system::Partition* find_sharing_linux() const {
+    for (const system::Partition& partition : system_.partitions) {
+      const auto index = static_cast<std::size_t>(&partition - system_.partitions.data());
+      const bool is_linux = kernels_[index].format == KernelFormat::BzImage;
+      if (is_linux && system_.partner_of(partition) != nullptr) return &partition;
+    }
+    return nullptr;
+  }
+  void check_mp_table() {
+    const system::Partition* const linux = find_sharing_linux();
+    const plan::Plan& plan = builder_.plan();
+    const auto loads = std::span(plan.loads).first(plan.load_count);
+    const auto is_table = [](const plan::Load& load) {
+      return load.destination == firmware::kMpTableAddress;
+    };
+    if (linux == nullptr || std::ranges::any_of(loads, is_table)) return;
+    builder_.error(linux->cpu_where,
+                   fmt::format("{} shares its processor and would find the firmware's MP table, by "
+                               "which it switches the local APIC off when it reboots",
+                               linux->name),
+                   "leave address 0 to a Linux: its own table is found first");
+  }
+
   void load_mp_table(const system::Partition& partition, const Placement& place,
                      PartitionReport& report) {
     if (place.pieces.empty() || place.pieces.front().base != 0) return;
-    const auto table = firmware::make_mp_table(static_cast<std::uint8_t>(partition.cpu),
-                                               board_.local_apic_address);
+    const auto table =
+        firmware::make_mp_table(static_cast<std::uint8_t>(partition.cpu),
+                                find_sharing_linux() == nullptr ? board_.local_apic_address : 0);
     builder_.load("MP table", firmware::kMpTableAddress, table, table.size());
     report.firmware.push_back(
         fmt::format("MP table at {:#x}: ends the search of all guests early; ACPI overrides it",
