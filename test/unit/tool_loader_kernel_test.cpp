@@ -1,6 +1,9 @@
 // Kernel formats: what is taken from sound files, and what is said of the others.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+
 #include "loader/kernel.hpp"
 #include "tool_system_support.hpp"
 
@@ -107,6 +110,9 @@ TEST(BzImage, ThatIsNoLinuxIsTakenAsItIs) {
   EXPECT_EQ(kernel->linux_image.payload.size(), 8192U - 9);
   file.resize(file.size() - 7);
   EXPECT_NE(refusal(file).find("truncated"), std::string::npos);
+  std::ranges::fill(std::span(file).subspan(0x1f4, 4), std::uint8_t{0});  // it wants no payload
+  file.resize((file[0x1f1] + 1) * 512U - 9);
+  EXPECT_NE(refusal(file).find("truncated"), std::string::npos) << "a part of the setup code";
 }
 
 TEST(Elf, GivesSegmentsWithTheirAddresses) {

@@ -150,7 +150,7 @@ Result<KernelImage> read_bzimage(ByteView bytes) {
   // Linux' build pads the file; other programs' may end within the last paragraph.
   const bool linux_kernel = is_linux_version(version_string(bytes, setup_size));
   const std::size_t missing_at_most = linux_kernel ? 0 : kParagraph - 1;
-  if (bytes.size() + missing_at_most < setup_size + wanted) {
+  if (bytes.size() < setup_size || bytes.size() + missing_at_most < setup_size + wanted) {
     return std::unexpected(truncated(bytes.size(), setup_size + wanted));
   }
   const std::size_t payload_size = std::min(wanted, bytes.size() - setup_size);

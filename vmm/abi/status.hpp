@@ -130,9 +130,10 @@ inline constexpr std::uint32_t kTraceEntries = 256;
 inline constexpr std::uint32_t kLogSize = 16384;
 inline constexpr std::uint32_t kMaxCpus = plan::kMaxPartitions;
 
-// What a partition gets of a processor that it shares (ARMv7); else all 0. Ticks as of tsc.
+// What a partition gets of a processor that it shares; else all 0. Ticks as of tsc.
 struct Share {
-  std::uint64_t since_tsc;  // when counting began: all partitions of the processor were built
+  std::uint64_t
+      since_tsc;  // when counting began: on ARMv7 all partitions of the processor were built
   std::uint64_t run_ticks;  // so long it ran, or the monitor worked for it; waiting is no running
   // Of a time table.
   std::uint64_t windows;     // that began for it

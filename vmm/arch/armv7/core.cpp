@@ -7,6 +7,7 @@
 #include "arch/armv7/instructions.hpp"
 #include "arch/armv7/monitor.hpp"
 #include "arch/armv7/processor.hpp"
+#include "core/health.hpp"
 #include "core/trace.hpp"
 
 namespace mezzo::armv7 {
@@ -218,8 +219,10 @@ std::optional<std::size_t> Core::choose() const {
   for (std::size_t n = 0; n < count_; ++n) {
     const Member& member = members_[n];
     if (!member.is_built) return n;
+    const bool has_expired =
+        member.rest == Rest::Waiting && health::is_due(status_region, member.cpu->partition);
     const bool runs = member.rest == Rest::None || is_commanded(member.cpu->partition) ||
-                      (table_ && member.cpu->interrupts.has_beaten());
+                      has_expired || (table_ && member.cpu->interrupts.has_beaten());
     if (runs) runnable |= 1u << n;
     if (member.rest == Rest::Waiting) waiting |= 1u << n;
   }

@@ -326,7 +326,9 @@ void settle_interrupts(Exit& exit) {
 // WFI on a shared processor: others run meanwhile.
 Verdict wait_shared(Cpu& cpu, Core& core) {
   for (;;) {
-    if (cpu.interrupts.has_beaten() || is_commanded()) obey_control(cpu);
+    // Another partition's heartbeat may have found that the watchdog has run out.
+    const bool has_expired = health::is_due(status_region, cpu.partition);
+    if (cpu.interrupts.has_beaten() || is_commanded() || has_expired) obey_control(cpu);
     if (is_guest_interrupted(cpu)) return Verdict::skip();
     core.yield(cpu, Core::Rest::Waiting);
     if (const auto end = core.take_overrun(cpu)) return *end;

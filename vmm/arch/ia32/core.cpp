@@ -1,6 +1,7 @@
 // Which of a processor's two partitions runs, and what the processor itself keeps for it.
 #include "arch/ia32/core.hpp"
 
+#include <bit>
 #include <utility>
 
 #include "arch/ia32/instructions.hpp"
@@ -122,20 +123,30 @@ void run_partner(Cpu& cpu, Rest rest) {
   if (std::exchange(partner.fast.nmi_pending, false)) cpu.fast.nmi_pending = true;
 }
 
-// Whether a command, or the end of its watchdog's patience, waits for the partition.
+// Whether a command, or the end of its watchdog's patience, waits for the partition. One that is
+// being loaded obeys when it has been.
 [[nodiscard]] bool is_meant(const Cpu& cpu) {
-  const bool is_expired = status_region.partitions[cpu.partition].state == status::State::Running &&
-                          health::is_due(status_region, cpu.partition);
+  const status::State state = status_region.partitions[cpu.partition].state;
+  if (state == status::State::Built || state == status::State::Restarting) return false;
+  const bool is_expired =
+      state == status::State::Running && health::is_due(status_region, cpu.partition);
   const bool has_command =
       is_commanded() && status_region.control.partition == cpu.partition && !cpu.owed.is_owed;
   return is_expired || has_command;
 }
 
-// Whether the local APIC has an interrupt for the urgent one, which has not come through.
+// Whether the local APIC has an interrupt for the urgent one that would come through, if the other
+// one let it.
 [[nodiscard]] bool is_interrupted(const Cpu& urgent) {
+  constexpr std::uint32_t kClass = 0xf0;  // of a vector; it comes if it is above the processor's
+  const std::uint32_t priority = local_apic::read(Register::ProcessorPriority) & kClass;
   for (std::uint32_t word = 0; word < urgent.sharing.vectors.size(); ++word) {
     const std::uint32_t own = urgent.sharing.vectors[word];
-    if (own != 0 && (own & local_apic::word_of(Register::InterruptRequest, word)) != 0) return true;
+    const std::uint32_t waiting =
+        own == 0 ? 0 : own & local_apic::word_of(Register::InterruptRequest, word);
+    if (waiting == 0) continue;
+    const auto highest = word * 32 + static_cast<std::uint32_t>(std::bit_width(waiting)) - 1;
+    if ((highest & kClass) > priority) return true;
   }
   return false;
 }
@@ -252,12 +263,14 @@ bool give_way(Cpu& cpu) {
 }
 
 void wait(Cpu& cpu) {
-  if (give_way(cpu)) return;
-  if (!cpu.sharing.is_urgent) return halt_until_woken(cpu);
+  if (!cpu.sharing.is_urgent) {
+    if (!give_way(cpu)) halt_until_woken(cpu);
+    return;
+  }
   use_monitor_idt(cpu);
   idle_look();
   use_guest_idt(cpu);
-  if (cpu.fast.woken_by != kNoVector || cpu.fast.nmi_pending) return;
+  if (cpu.fast.woken_by != kNoVector || cpu.fast.nmi_pending || give_way(cpu)) return;
   keep_vectors(cpu);
   if (expect_timer()) run_partner(cpu, Rest::Waiting);
   expect_no_timer();

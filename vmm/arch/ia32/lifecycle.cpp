@@ -59,6 +59,7 @@ void reset_processor(Cpu& cpu, Processor& processor, const Partition& partition)
   processor.write_cr0(cpu.vcpu.cr0);
   (void)processor.write_cr4(0);
   (void)processor.write_msr(msr::kExtendedFeatures, 0);  // no such register, no feature
+  (void)processor.write_msr(msr::kPageAttributes, msr::kPageAttributesAtReset);
   processor.use_copied_gdt();
   cpu.copied_gdt = {};
   cpu.copied_gdt[kBootCs / 8] = flat_code(1, kLastGuestAddress);
@@ -154,6 +155,10 @@ Lifecycle<Pc> lifecycle_of(Pc& pc, Cpu& cpu) {
 }
 
 [[noreturn]] void begin(Cpu& cpu) {
+  if (is_shared(cpu)) {
+    while (core::give_way(cpu)) {
+    }
+  }
   auto* frame = pointer_to<Frame>(layout::kCpuArea + sizeof cpu.stack - sizeof(Frame));
   *frame = first_frame(partition_of(cpu).row());
   partition_of(cpu).enters(Pc::now());

@@ -13,6 +13,7 @@ enum class Register : std::uint32_t {
   Id = 0x020,
   Version = 0x030,
   TaskPriority = 0x080,
+  ProcessorPriority = 0x0a0,
   EndOfInterrupt = 0x0b0,
   SpuriousVector = 0x0f0,
   InService = 0x100,  // eight registers, 16 bytes apart; so the next one

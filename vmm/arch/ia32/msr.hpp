@@ -19,6 +19,7 @@ inline constexpr std::uint32_t kSysenterEip = 0x176;
 inline constexpr std::uint32_t kMachineCheckStatus = 0x17a;
 inline constexpr std::uint32_t kMachineCheckControl = 0x17b;
 inline constexpr std::uint32_t kPageAttributes = 0x277;
+inline constexpr std::uint64_t kPageAttributesAtReset = 0x0007040600070406;  // SDM 3A, 11.12.4
 inline constexpr std::uint32_t kMachineCheckBanks = 0x400;
 inline constexpr std::uint32_t kMachineCheckBanksEnd = 0x480;
 inline constexpr std::uint32_t kTscDeadline = 0x6e0;

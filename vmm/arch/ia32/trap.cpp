@@ -9,6 +9,7 @@
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
 #include "board/pc.hpp"
+#include "core/health.hpp"
 #include "core/trace.hpp"
 
 namespace mezzo::ia32 {
@@ -91,7 +92,9 @@ void follow_lines(const Exit& exit) {
 // What an NMI is for: a look at the lines, and at the tool's commands.
 void heed_heartbeat(const Exit& exit) {
   if (exit.cpu.fast.nmi_pending) follow_lines(exit);
-  if (exit.cpu.fast.nmi_pending || is_commanded()) obey_control(exit.cpu);
+  // Another partition's heartbeat may have found that the watchdog has run out.
+  const bool has_expired = is_shared(exit.cpu) && health::is_due(status_region, exit.cpu.partition);
+  if (exit.cpu.fast.nmi_pending || is_commanded() || has_expired) obey_control(exit.cpu);
 }
 
 Verdict emulate_instruction(Exit& exit) {
