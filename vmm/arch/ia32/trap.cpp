@@ -91,10 +91,12 @@ void follow_lines(const Exit& exit) {
 
 // What an NMI is for: a look at the lines, and at the tool's commands.
 void heed_heartbeat(const Exit& exit) {
-  if (exit.cpu.fast.nmi_pending) follow_lines(exit);
+  const bool has_beaten = exit.cpu.fast.nmi_pending;
   // Another partition's heartbeat may have found that the watchdog has run out.
   const bool has_expired = is_shared(exit.cpu) && health::is_due(status_region, exit.cpu.partition);
-  if (exit.cpu.fast.nmi_pending || is_commanded() || has_expired) obey_control(exit.cpu);
+  if (!has_beaten && !is_commanded() && !has_expired) return;
+  if (has_beaten) follow_lines(exit);
+  obey_control(exit.cpu);
 }
 
 Verdict emulate_instruction(Exit& exit) {
