@@ -27,6 +27,19 @@ using Kind = Verdict::Kind;
 using status::ExitCause;
 using status::StopReason;
 
+TEST(PushedFlags, AreBelievedIfAGuestCanHaveThem) {
+  using namespace eflags;
+  for (const std::uint32_t flags :
+       {0x1002u, 0x1202u, 0x1ad7u | kTrap, 0x1002u | kNestedTask | kResume}) {
+    EXPECT_EQ(possible(flags), flags);
+  }
+  // Bits that are never set, IOPL, virtual-8086 mode, and the one bit that always is set.
+  for (const std::uint32_t flags : {0xc12e3a42u, 0x1342u, 0x21102u, 0x1100u}) {
+    EXPECT_EQ(possible(flags) & ~(kArithmetic | kInterrupts), kAlwaysSet | kIopl1) << flags;
+    EXPECT_EQ(possible(flags) & (kArithmetic | kInterrupts), flags & (kArithmetic | kInterrupts));
+  }
+}
+
 TEST(ReadControl, GivesTheGuestsOwnValues) {
   FakeGuest guest;
   guest.vcpu.cr0 = 0x11111111, guest.vcpu.cr3 = 0x33333333, guest.vcpu.cr4 = 0x44444444;

@@ -342,6 +342,7 @@ extern "C" void handle_trap(Frame* frame) {
   frame->cs &= 0xffff;
   frame->ds &= 0xffff;
   frame->es &= 0xffff;
+  frame->eflags = eflags::possible(frame->eflags);
   const bool from_guest = frame->ring() != 0 || frame->vector == MEZZO_RETURN_FAULT;
   if (!from_guest) return handle_own_trap(cpu, *frame);
   frame->ss &= 0xffff;
