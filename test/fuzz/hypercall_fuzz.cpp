@@ -79,7 +79,7 @@ void check_channel(const ia32::Frame& before, const ia32::Frame& after, const pl
                          after.ecx == plan.channels[0].size && after.edx == 1,
                      "a channel", after);
     case Call::Listen: {
-      const bool own = before.ecx == ia32::kTickVector || before.ecx == ia32::kEventVector;
+      const bool own = before.ecx >= 0xf1 && before.ecx <= 0xf3;
       const bool good = before.ecx == 0 || (before.ecx >= 32 && before.ecx < 256 && !own);
       return require(good ? after.eax == 0 : is_error, "a vector", after);
     }

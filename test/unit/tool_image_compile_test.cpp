@@ -82,6 +82,26 @@ TEST(Compile, FillsTheRowsOfTheExample) {
   EXPECT_EQ(image.plan.heartbeat_us, 20000U) << "the default";
 }
 
+TEST(Compile, ListsTheLinesThatNobodyHas) {
+  system::System system = two_linux();
+  const std::uint32_t lines = compiled(system, test::make_bzimage()).plan.ia32_strays;
+  // The example's: PIT, both consoles' UARTs, RTC, PCI.
+  for (const unsigned line : {0u, 2u, 3u, 4u, 8u, 10u, 11u})
+    EXPECT_EQ(lines >> line & 1, 0U) << line;
+  for (const unsigned line : {1u, 6u, 12u, 23u}) EXPECT_EQ(lines >> line & 1, 1U) << line;
+  EXPECT_EQ(lines >> 24, 0U) << "an I/O APIC has 24 inputs";
+  system.partitions[0].irqs.push_back({6, {}});
+  const std::uint32_t without = compiled(system, test::make_bzimage()).plan.ia32_strays;
+  EXPECT_EQ(without, lines & ~(1u << 6));
+
+  auto alone =
+      system::parse_system("[machine]\nmemory = \"256 MiB\"\n" +
+                               partition_text("a", 0, "\"64 MiB\"", "interrupts = \"none\""),
+                           "t.toml");
+  ASSERT_TRUE(alone) << all(alone.error());
+  EXPECT_EQ(compiled(*alone, test::make_bzimage()).plan.ia32_strays >> 2 & 1, 1U) << "the PIT";
+}
+
 TEST(Compile, StartsLinuxByTheBootProtocol) {
   const CompiledImage image = compiled(two_linux(), test::make_bzimage());
   for (std::size_t i = 0; i < 2; ++i) {

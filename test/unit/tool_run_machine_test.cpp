@@ -48,6 +48,7 @@ void fill(status::Region& region) {
   region.tsc_khz = 1000;
   region.partition_count = 2;
   region.heartbeats = 42;
+  region.strays[34] = 7;
   region.now_tsc = 5'000'000;
   set_name(region.partitions[0], "alpha");
   region.partitions[0].state = status::State::Running;
@@ -295,6 +296,7 @@ TEST_F(MachineTest, ResultFollowsItsSchema) {
   EXPECT_TRUE(result["partitions"][0]["script"]["exit_status"].is_null());
   EXPECT_TRUE(result["partitions"][1]["script"].is_null());
   EXPECT_TRUE(result["monitor"]["crash"].is_null());
+  EXPECT_EQ(result["monitor"]["strays"], nlohmann::json::parse(R"([{"line":34,"heartbeats":7}])"));
   const std::string text = to_text(result);
   EXPECT_THAT(text, HasSubstr("bad byte \xef\xbf\xbd here"));
   EXPECT_FALSE(nlohmann::json::parse(text).is_null());
@@ -335,6 +337,8 @@ TEST_F(MachineTest, TablesNameWhatTheyCount) {
   const auto seen = snapshot(region_);
   EXPECT_THAT(partition_table(*seen), HasSubstr("triple_fault"));
   EXPECT_THAT(partition_table(*seen), HasSubstr("4294967297  write_cr3"));
+  EXPECT_THAT(partition_table(*seen),
+              HasSubstr("Interrupt 34 is nobody's: found raised at 7 heartbeats, masked\n"));
   EXPECT_THAT(trace_table(*seen, 3), HasSubstr("CPU 1: 300 exits recorded, the last 3"));
   EXPECT_THAT(trace_table(*seen, 3), HasSubstr("read_cr2          pc c0001234  value 00000005"));
 }

@@ -34,7 +34,7 @@ TEST(PushedFlags, AreBelievedIfAGuestCanHaveThem) {
     EXPECT_EQ(possible(flags), flags);
   }
   // Bits that are never set, IOPL, virtual-8086 mode, and the one bit that always is set.
-  for (const std::uint32_t flags : {0xc12e3a42u, 0x1342u, 0x21102u, 0x1100u}) {
+  for (const std::uint32_t flags : {0xc12e3a42u, 0x3342u, 0x21102u, 0x1100u}) {
     EXPECT_EQ(possible(flags) & ~(kArithmetic | kInterrupts), kAlwaysSet | kIopl1) << flags;
     EXPECT_EQ(possible(flags) & (kArithmetic | kInterrupts), flags & (kArithmetic | kInterrupts));
   }

@@ -126,6 +126,20 @@ TEST(Gic, ClaimsAndMasksALine) {
   EXPECT_TRUE(on.gic.line(kUart).enabled);
 }
 
+TEST(Gic, WithdrawsPendingLinesThatAreAskedForUnlessTheyAreStillRaised) {
+  Started on;
+  constexpr std::uint32_t kWord = kUart / 32, kBit = 1u << kUart % 32, kEdge = kBit << 1;
+  EXPECT_EQ(on.distributor.withdraw(kWord, ~0u), 0u);
+  on.gic.set_level(kUart, true);
+  on.gic.line(kUart + 1).pending = true;
+  EXPECT_EQ(on.distributor.withdraw(kWord, ~kBit), kEdge);
+  EXPECT_FALSE(on.gic.line(kUart + 1).pending);
+  EXPECT_EQ(on.distributor.withdraw(kWord, ~0u), kBit);
+  EXPECT_EQ(on.distributor.withdraw(kWord, ~0u), kBit) << "a level that has not fallen";
+  on.gic.set_level(kUart, false);
+  EXPECT_EQ(on.distributor.withdraw(kWord, ~0u), 0u);
+}
+
 TEST(Gic, EndsWhatAStoppedGuestLeftActiveTheLastTakenFirst) {
   for (const auto architecture : {ModelGic::Architecture::One, ModelGic::Architecture::Two}) {
     Started on(architecture);

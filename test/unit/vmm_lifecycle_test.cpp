@@ -27,6 +27,7 @@ struct FakePlatform {
   std::deque<std::function<void()>> while_asleep{};
   std::vector<std::string> calls{};
   bool heartbeat = false, timekeeper = true, completes = true, trusts = false;
+  std::vector<std::uint32_t> strays{};
   std::uint64_t time = 100;
   int ways_given = 0;
 
@@ -38,6 +39,10 @@ struct FakePlatform {
   }
   bool take_heartbeat() { return std::exchange(heartbeat, false); }
   [[nodiscard]] bool keeps_time() const { return timekeeper; }
+  template <class Work>
+  void for_each_stray(Work&& work) {
+    for (const std::uint32_t line : strays) work(line);
+  }
   std::uint64_t now() { return ++time; }
   void quiesce() { calls.emplace_back("quiesce"); }
   void reset() { calls.emplace_back("reset"); }
@@ -370,6 +375,29 @@ TEST(Lifecycle, AFaultWithoutPolicyStaysStopped) {
   f.later(Command::Restart);
   f.life.end(Verdict::stop(StopReason::Forbidden));
   EXPECT_TRUE(f.platform.while_asleep.empty());
+}
+
+TEST(Lifecycle, LinesOfNobodyAreCountedAndToldOfTwice) {
+  Fixture f;
+  f.start();
+  f.platform.strays = {34};
+  const auto beat = [&] {
+    f.platform.heartbeat = true;
+    EXPECT_EQ(f.life.obey(), Next::Continue);
+  };
+  EXPECT_EQ(f.life.obey(), Next::Continue);
+  EXPECT_EQ(f.region.strays[34], 0u) << "without a heartbeat";
+  beat();
+  EXPECT_EQ(f.region.strays[34], 1u);
+  EXPECT_TRUE(f.logged("interrupt 34 was raised and is nobody's"));
+  for (std::uint32_t n = 2; n < kStorm; ++n) beat();
+  EXPECT_FALSE(f.logged("a storm"));
+  beat();
+  EXPECT_TRUE(f.logged("interrupt 34 is nobody's and a storm"));
+  const std::uint32_t written = f.region.log.written;
+  beat();
+  EXPECT_EQ(f.region.log.written, written);
+  EXPECT_EQ(f.region.strays[34], kStorm + 1);
 }
 
 // A guest that has kicked once, and not for as long as it may.

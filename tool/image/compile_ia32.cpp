@@ -46,6 +46,7 @@ class Compiler {
     plan.monitor_size = plan::monitor_size(plan.architecture);
     plan.store_base = monitor->store_base;
     list_channels(plan);
+    plan.ia32_strays = lines_of_nobody();
     return builder_.seal(monitor->bundle_address);
   }
 
@@ -62,6 +63,29 @@ class Compiler {
                          has_functions(system_, kernels_, partition) ? line(n) : plan::kNoLine};
       }
     }
+  }
+
+  // A bit an input of the I/O APIC. The PIT, ISA's first line, is at the third one; at the first
+  // one is the PIC.
+  [[nodiscard]] std::uint32_t lines_of_nobody() const {
+    constexpr std::uint32_t kAll = 0xfffffe, kPit = 1u << 2;
+    std::uint32_t owned = 0;
+    const auto own = [&](std::uint32_t irq) { owned |= irq == 0 ? kPit : 1u << irq; };
+    for (std::size_t n = 0; n < system_.channels.size(); ++n) own(line(n));
+    for (std::size_t n = 0; n < system_.partitions.size(); ++n) {
+      const system::Partition& partition = system_.partitions[n];
+      const bool has_pit = partition.interrupts != plan::InterruptController::None ||
+                           partition.ia32.timer == plan::Timer::Pit;
+      if (has_pit) own(0);
+      for (const unsigned com : system_.uarts_of(n)) own(board_.uart(com).irq);
+      for (const system::IrqLine& use : partition.irqs) own(use.line);
+      for (const system::DeviceUse& use : partition.devices) {
+        const system::BoardDevice* device =
+            board_.find(use.name);  // check() says that there is one
+        for (const std::uint8_t irq : device->irqs) own(irq);
+      }
+    }
+    return kAll & ~owned;
   }
 
   // The doorbell's input of the I/O APIC.

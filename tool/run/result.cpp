@@ -116,13 +116,21 @@ json partition_json(const status::Region& region, std::size_t index) {
           {"timer_events", {{"forwarded", partition.forwarded}, {"merged", partition.merged}}}};
 }
 
+json strays_json(const status::Region& region) {
+  json lines = json::array();
+  for (std::uint32_t line = 0; line < plan::kMaxLines; ++line) {
+    if (region.strays[line] != 0) {
+      lines.push_back({{"line", line}, {"heartbeats", region.strays[line]}});
+    }
+  }
+  return lines;
+}
+
 json monitor_json(const std::optional<status::Region>& region) {
   if (!region) return nullptr;
-  return {{"abi_version", region->version},
-          {"cpus", region->cpu_count},
-          {"tsc_khz", region->tsc_khz},
-          {"heartbeats", region->heartbeats},
-          {"crash", crash_json(region->crash)}};
+  return {{"abi_version", region->version}, {"cpus", region->cpu_count},
+          {"tsc_khz", region->tsc_khz},     {"heartbeats", region->heartbeats},
+          {"strays", strays_json(*region)}, {"crash", crash_json(region->crash)}};
 }
 
 json make_result(const RunFacts& facts, const std::optional<status::Region>& region) {

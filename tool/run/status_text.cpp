@@ -123,6 +123,11 @@ std::string partition_table(const status::Region& region) {
     more += windows_text(facts) + watchdog_text(facts);
   }
   text += more;
+  for (std::uint32_t line = 0; line < plan::kMaxLines; ++line) {
+    if (region.strays[line] == 0) continue;
+    text += fmt::format("\nInterrupt {} is nobody's: found raised at {} heartbeats, masked\n", line,
+                        region.strays[line]);
+  }
   for (std::size_t i = 0; i < region.partition_count; ++i) {
     const status::PartitionStatus& partition = region.partitions[i];
     std::vector<std::pair<std::uint64_t, std::string_view>> exits;

@@ -16,7 +16,7 @@
 namespace mezzo::plan {
 
 inline constexpr std::uint32_t kMagic = 0x4f5a454d;  // "MEZO", little-endian
-inline constexpr std::uint32_t kVersion = 5;
+inline constexpr std::uint32_t kVersion = 6;
 
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxPartitions = 8;
@@ -262,6 +262,7 @@ struct Plan {
   Silence silences[kMaxSilences];
   std::uint32_t schedule_count;  // ARMv7; at most one for a CPU
   Schedule schedules[kMaxSchedules];
+  std::uint32_t ia32_strays;    // bit n: no partition has input n of the I/O APIC
   std::uint32_t channel_count;  // IA-32
   Channel channels[kMaxChannels];
 };
@@ -278,7 +279,7 @@ static_assert(sizeof(Plan) ==
               14 * 4 + sizeof(Board) + kMaxPartitions * sizeof(Partition) +
                   kMaxPieces * sizeof(Piece) + kMaxLoads * sizeof(Load) +
                   kMaxWindows * sizeof(Window) + 4 + kMaxSilences * sizeof(Silence) + 4 +
-                  kMaxSchedules * sizeof(Schedule) + 4 + kMaxChannels * sizeof(Channel));
+                  kMaxSchedules * sizeof(Schedule) + 8 + kMaxChannels * sizeof(Channel));
 static_assert(std::is_trivially_copyable_v<Plan>);
 
 // CRC-32/ISO-HDLC (the one of zlib and Ethernet), reflected polynomial 0xedb88320, four bytes at a

@@ -14,7 +14,7 @@
 namespace mezzo::status {
 
 inline constexpr std::uint32_t kMagic = 0x5453454d;  // "MEST", little-endian
-inline constexpr std::uint32_t kVersion = 5;
+inline constexpr std::uint32_t kVersion = 6;
 
 enum class State : std::uint32_t { Built = 0, Running, Paused, Stopped, Restarting };
 
@@ -234,6 +234,8 @@ struct Region {
   CrashRecord crash;
   PartitionStatus partitions[plan::kMaxPartitions];
   Trace traces[kMaxCpus];
+  // By interrupt line that no partition has: at how many heartbeats it was found raised.
+  std::uint32_t strays[plan::kMaxLines];
   Log log;
 };
 

@@ -21,7 +21,7 @@ void mask_pic() {
 // Mode 0 with no count: the output stays low and the counter raises no interrupt.
 void stop_pit() { out<std::uint8_t>(kPitMode, 0x30); }
 
-// Source: Intel 82093AA, 3.0.
+// Source: Intel 82093AA, 3.0. The index register is left as it was.
 class IoApic {
  public:
   static constexpr std::uint32_t kMasked = 1u << 16;
@@ -32,30 +32,34 @@ class IoApic {
 
   void mask() const {
     constexpr std::uint32_t kVersion = 1;
-    *select_ = kVersion;
-    const std::uint32_t last = *window_ >> 16 & 0xff;
-    for (std::uint32_t pin = 0; pin <= last; ++pin) write(kTable + 2 * pin, kMasked);
+    const std::uint32_t last = read(kVersion) >> 16 & 0xff;
+    for (std::uint32_t pin = 0; pin <= last; ++pin) mask(pin);
   }
-  // The low half of a pin's entry. The index register is left as it was.
-  [[nodiscard]] std::uint32_t entry(std::uint32_t pin) const {
-    const std::uint32_t before = *select_;
-    *select_ = kTable + 2 * pin;
-    const std::uint32_t low = *window_;
-    *select_ = before;
-    return low;
-  }
-  // Edges of `pin`, high when active, go to one processor.
-  void route(std::uint32_t pin, std::uint8_t to, std::uint8_t vector) const {
+  void mask(std::uint32_t pin) const { write(kTable + 2 * pin, kMasked); }
+  // The low half of a pin's entry.
+  [[nodiscard]] std::uint32_t entry(std::uint32_t pin) const { return read(kTable + 2 * pin); }
+  // Edges of `pin`, high when active, or the level, go to one processor.
+  void route(std::uint32_t pin, std::uint8_t to, std::uint8_t vector, bool by_level = false) const {
+    constexpr std::uint32_t kLevel = 1u << 15;
     write(kTable + 2 * pin + 1, std::uint32_t{to} << 24);
-    write(kTable + 2 * pin, vector);
+    write(kTable + 2 * pin, vector | (by_level ? kLevel : 0));
   }
 
  private:
   static constexpr std::uint32_t kTable = 0x10;
 
+  [[nodiscard]] std::uint32_t read(std::uint32_t index) const {
+    const std::uint32_t before = *select_;
+    *select_ = index;
+    const std::uint32_t value = *window_;
+    *select_ = before;
+    return value;
+  }
   void write(std::uint32_t index, std::uint32_t value) const {
+    const std::uint32_t before = *select_;
     *select_ = index;
     *window_ = value;
+    *select_ = before;
   }
 
   volatile std::uint32_t* select_;
@@ -110,6 +114,21 @@ void mask_all(std::uint32_t io_apic) {
 void route_pit(std::uint32_t io_apic, std::uint8_t to, std::uint8_t vector) {
   constexpr std::uint32_t kPitPin = 2;  // where boards lead ISA interrupt 0
   IoApic(io_apic).route(kPitPin, to, vector);
+}
+
+void listen(std::uint32_t io_apic, std::uint32_t line, std::uint8_t to, std::uint8_t vector) {
+  constexpr std::uint32_t kIsaLines = 16;
+  constexpr std::uint16_t kLevels = 0x4d0;  // a bit an ISA line: PCI's are levels
+  const IoApic chip(io_apic);
+  if ((chip.entry(line) & IoApic::kMasked) == 0) return;
+  const auto levels =
+      line < kIsaLines ? in<std::uint8_t>(static_cast<std::uint16_t>(kLevels + line / 8)) : ~0u;
+  chip.route(line, to, vector, (levels >> line % 8 & 1) != 0);
+}
+void stop_listening(std::uint32_t io_apic, std::uint32_t line, std::uint8_t vector) {
+  const IoApic chip(io_apic);
+  const std::uint32_t entry = chip.entry(line);
+  if ((entry & IoApic::kMasked) == 0 && static_cast<std::uint8_t>(entry) == vector) chip.mask(line);
 }
 
 std::uint8_t vector_of(std::uint32_t io_apic, std::uint32_t line) {

@@ -31,6 +31,11 @@ void mask_all(std::uint32_t io_apic);
 
 // Leads the PIT's interrupts to the processor with APIC id `to`, as `vector`, by the I/O APIC.
 void route_pit(std::uint32_t io_apic, std::uint8_t to, std::uint8_t vector);
+// Leads input `line` to the processor with APIC id `to`, as `vector`, if a guest has not opened it;
+// and masks it again, if it still raises `vector`. On the processor of the chip's owner, as
+// vector_of().
+void listen(std::uint32_t io_apic, std::uint32_t line, std::uint8_t to, std::uint8_t vector);
+void stop_listening(std::uint32_t io_apic, std::uint32_t line, std::uint8_t vector);
 // The vector that input `line` of the IO-APIC raises, or 0 if it is masked, raises none (NMI, SMI,
 // INIT), or one that is the processor's. `io_apic`: its linear address. Called on the processor of
 // its owner, who may be between its own two accesses, an index and the data: it finds the index as

@@ -14,6 +14,7 @@
 #include "abi/status.hpp"
 #include "core/health.hpp"
 #include "core/partition.hpp"
+#include "core/strays.hpp"
 #include "diag/log.hpp"
 
 namespace mezzo {
@@ -27,6 +28,8 @@ concept Platform = requires(P platform, std::uint32_t address) {
   { platform.take_heartbeat() } -> std::same_as<bool>;
   // Whether this is the one processor that tells the tool that the monitor is alive.
   { platform.keeps_time() } -> std::same_as<bool>;
+  // At a heartbeat: calls the function with each interrupt line that is nobody's and was raised.
+  platform.for_each_stray([](std::uint32_t) {});
   { platform.now() } -> std::same_as<std::uint64_t>;
   // The guest has ended: neither its devices nor its interrupts act any more.
   platform.quiesce();
@@ -260,6 +263,7 @@ class Lifecycle {
         region_.now_tsc = time;
       }
       health::look_after_all(plan_, region_, time, log_);
+      platform_.for_each_stray([this](std::uint32_t line) { count_stray(region_, log_, line); });
     }
     const status::Control& control = region_.control;
     const std::uint32_t request = __atomic_load_n(&control.requested, __ATOMIC_ACQUIRE);

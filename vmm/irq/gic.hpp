@@ -116,6 +116,14 @@ class GicDistributor {
   void mask(Line line) const { write_bit(gicd::kClearEnable, line); }
   void unmask(Line line) const { write_bit(gicd::kSetEnable, line); }
 
+  // Of the lines 32 * word to 32 * word + 31 that `lines` names: those that are pending. They are
+  // not any more, unless they are still raised.
+  [[nodiscard]] std::uint32_t withdraw(std::uint32_t word, std::uint32_t lines) const {
+    const std::uint32_t pending = registers_.read32(gicd::kSetPending + word * 4) & lines;
+    if (pending != 0) registers_.write32(gicd::kClearPending + word * 4, pending);
+    return pending;
+  }
+
   // Interrupts `cpu` (0 to 7) with a software generated interrupt.
   void send(std::uint32_t cpu, Line line = kMonitorPoke) const {
     registers_.write32(gicd::kSoftware, 1u << (gicd::kTargetListShift + cpu) | line.number);

@@ -56,6 +56,7 @@ void start_heartbeat() {
   the_timekeeper = is_relayed ? first : 0;
   const irq::Hpet hpet(layout::kHpet);
   const std::uint8_t to = is_relayed ? apic_ids[the_timekeeper] : irq::Hpet::kAllProcessors;
+  choose_listener();
   has_heartbeat = hpet.present() && hpet.start_nmi(to, the_plan.heartbeat_us);
   if (!has_heartbeat) {
     log.line("no HPET that can send NMIs: the monitor sees commands only at exits");
@@ -68,7 +69,8 @@ void relay_heartbeat(const Cpu& cpu) {
     const plan::Partition& row = the_plan.partitions[n];
     const bool is_meant = (is_commanded() && status_region.control.partition == n) ||
                           health::is_due(status_region, n);
-    const bool is_followed = is_interrupted(n) || (row.ia32.real_time == 0 && has_doorbell_line(n));
+    const bool is_followed = is_interrupted(n) || is_listener(row.cpu) ||
+                             (row.ia32.real_time == 0 && has_doorbell_line(n));
     if (row.cpu == cpu.index || !(is_meant || is_followed)) continue;
     local_apic::send_beside_guest(apic_ids[row.cpu], local_apic::kDeliverNmi);
   }

@@ -119,6 +119,10 @@ class Pc {
     return came;
   }
   [[nodiscard]] bool keeps_time() const { return cpu_.index == timekeeper(); }
+  template <class Work>
+  void for_each_stray(Work&& work) const {
+    if (const auto line = take_stray(cpu_)) work(*line);
+  }
   [[nodiscard]] static std::uint64_t now() { return read_tsc(); }
 
   void quiesce() const {

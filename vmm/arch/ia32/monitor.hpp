@@ -48,11 +48,22 @@ extern "C" [[noreturn]] void cpu_main();
 // Leads the timers that are forwarded to the processors that forward them. Called before any guest
 // runs, and when the I/O APIC has been reset.
 void route_forwarded_timers();
-// Ends an interrupt of kTickVector or kEventVector on this CPU. Returns the vector by which its
-// guest is to be entered, if one is due.
+// Ends an interrupt of the monitor's own (is_event_vector) on this CPU. Returns the vector by which
+// its guest is to be entered, if one is due.
 [[nodiscard]] std::optional<std::uint8_t> take_event(const Cpu& cpu, std::uint8_t vector);
 // A new life of this CPU's guest begins: what was meant for the last one is forgotten.
 void forget_events(const Cpu& cpu);
+
+// ---- strays.cpp: lines that no partition has ----
+// Chooses the processor that listens to them: that of the guest with the I/O APIC, or else the
+// timekeeper; none, if a real-time partition has it.
+void choose_listener();
+[[nodiscard]] bool is_listener(std::uint32_t cpu);
+// At a heartbeat of `cpu`: the line that has interrupted it since the last one. Another one is
+// listened to from now on.
+[[nodiscard]] std::optional<std::uint32_t> take_stray(const Cpu& cpu);
+// The line that is listened to has interrupted this processor. Before that is ended.
+void mask_stray();
 
 // ---- heartbeat.cpp ----
 // Lets the HPET send NMIs: to every processor, or, if one of them has a real-time partition, only
@@ -63,7 +74,8 @@ extern bool has_heartbeat;
 // The CPU that keeps time: the first one without a real-time partition, or else the first.
 [[nodiscard]] std::uint32_t timekeeper();
 // Called for each heartbeat: where only the timekeeper has it, it hands it on to the CPU whose
-// partition the tool has a command for, and to those whose guests have doorbells at their I/O APIC.
+// partition the tool has a command for, to those whose guests have doorbells at their I/O APIC, and
+// to the one that listens to lines that nobody has.
 void relay_heartbeat(const Cpu& cpu);
 
 // Loads fs and gs; a selector the processor refuses becomes null.

@@ -122,13 +122,13 @@ enum class Vector : std::uint8_t {
          vector == 29 || vector == 30;
 }
 
-// The monitor's own interrupts: ticks of another partition's timer, and messages of other
-// processors. Linux keeps these vectors for virtual machines of its own, and for a hypervisor that
-// it knows.
-inline constexpr std::uint8_t kTickVector = 0xf2, kEventVector = 0xf3;
+// The monitor's own interrupts: lines that nobody has, ticks of another partition's timer, and
+// messages of other processors. Linux keeps these vectors for virtual machines of its own, and for
+// a hypervisor that it knows.
+inline constexpr std::uint8_t kStrayVector = 0xf1, kTickVector = 0xf2, kEventVector = 0xf3;
 
 [[nodiscard]] constexpr bool is_event_vector(unsigned vector) {
-  return vector == kTickVector || vector == kEventVector;
+  return vector >= kStrayVector && vector <= kEventVector;
 }
 
 // Vectors that never go straight into a guest: abort-class events, the faults by which privileged

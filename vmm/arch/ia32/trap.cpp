@@ -213,6 +213,7 @@ Verdict decide(Exit& exit) {
       exit.cause = ExitCause::Hypercall;
       exit.value = frame.eax;
       return answer_hypercall(exit.context, exit.partition, doorbells, log);
+    case kStrayVector:
     case kTickVector:
     case kEventVector:
       return answer_event(exit, vector, Verdict::resume());
