@@ -119,26 +119,13 @@ void prepare_fast_path(Cpu& cpu, const Partition& partition) {
   cpu.fast.blocked = on ? FastPath::kStale : FastPath::kOff;
 }
 
-// Lines 32 * word to 32 * word + 31, a bit each: those that some partition has, or the monitor.
-[[nodiscard]] std::uint32_t owned_lines(std::uint32_t word) {
+// Lines 32 * word to 32 * word + 31, a bit each: those that no partition has.
+[[nodiscard]] std::uint32_t lines_of_nobody(std::uint32_t word) {
   std::uint32_t owned = 0;
-  if (sun4i_page() != 0 && word == irq::sun4i::kHeartbeatWord) owned = irq::sun4i::kHeartbeatBit;
   for (std::uint32_t n = 0; n < the_plan.partition_count; ++n) {
     owned |= the_plan.partitions[n].armv7.lines[word];
   }
-  return owned;
-}
-
-// Which of the lines in a word are raised and nobody's. In a GIC an edge is forgotten with that.
-[[nodiscard]] std::uint32_t take_strays(std::uint32_t word) {
-  const std::uint32_t nobodys = ~owned_lines(word);
-  if (the_plan.board.distributor != 0) {
-    const io::MachineRegisters chip(HostPhysical{the_plan.board.distributor});
-    return word == 0 ? 0 : irq::GicDistributor(chip).withdraw(word, nobodys);
-  }
-  if (sun4i_page() == 0 || word >= irq::sun4i::kWords) return 0;
-  const io::MachineRegisters chip(HostPhysical{sun4i_page()});
-  return chip.read32(irq::sun4i::kPending + word * 4) & nobodys;
+  return ~owned;
 }
 
 // This processor and its board, for the lifecycle.
@@ -161,13 +148,15 @@ class Board {
     return cpu_.interrupts.take_heartbeat();
   }
   [[nodiscard]] bool keeps_time() const { return cpu_.index == 0; }
-  // Masked as they are, the chip shows them.
+  // Masked as they are, a GIC shows them. An A10's controller is its guest's, with all its lines.
   template <class Work>
   void for_each_stray(Work&& work) const {
-    if (!keeps_time()) return;
+    if (!keeps_time() || the_plan.board.distributor == 0) return;
     cpu_.roots.use_flat();
-    for (std::uint32_t word = 0; word < plan::kMaxLines / 32; ++word) {
-      for (std::uint32_t left = take_strays(word); left != 0; left &= left - 1) {
+    const irq::GicDistributor chip(io::MachineRegisters(HostPhysical{the_plan.board.distributor}));
+    for (std::uint32_t word = 1; word < plan::kMaxLines / 32; ++word) {
+      std::uint32_t left = chip.withdraw(word, lines_of_nobody(word));
+      for (; left != 0; left &= left - 1) {
         work(32 * word + static_cast<std::uint32_t>(std::countr_zero(left)));
       }
     }
