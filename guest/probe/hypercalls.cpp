@@ -26,6 +26,18 @@ constexpr u32 kMost = mezzo::hypercall::kConsoleWriteMax;
 
 u32 vcall_argument;
 
+// Right after a CMPXCHG8B, whose flags QEMU 7.2 makes of ESI: virtual-8086 mode, single-stepped,
+// and more.
+u32 call_after_cmpxchg8b() {
+  alignas(8) u32 cell[2] = {4, 0};
+  u32 a = 4, b = 0, d = 0;  // a: also ConsoleWrite, of nothing
+  asm volatile("pushfl; popfl; jmp 1f; 1: addl %[operand], %%ebx; cmpxchg8b %[cell]; int %[vector]"
+               : [cell] "+m"(cell), "+a"(a), "+b"(b), "+d"(d)
+               : "c"(0), [operand] "S"(0xc1221100), [vector] "i"(mezzo::hypercall::kVector)
+               : "cc", "memory");
+  return cell[0];
+}
+
 void console_write() {
   kernel(
       "call-console-write",
@@ -58,6 +70,7 @@ void console_write() {
 }  // namespace
 
 void probe_hypercalls() {
+  kernel("call-after-cmpxchg8b", call_after_cmpxchg8b, value(0xc1221100));
   if (!under_monitor()) return;
   kernel("call-null", [] { return call(Call::Null); }, value(0));
   kernel("call-version", [] { return call(Call::Version); }, value(mezzo::hypercall::kVersion));

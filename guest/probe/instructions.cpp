@@ -17,20 +17,7 @@ u32 write_cr4_bit() {
   return 1;
 }
 
-// An exit right after a CMPXCHG8B, whose flags QEMU 7.2 makes of ESI: virtual-8086 mode,
-// single-stepped, and more.
-u32 exit_after_cmpxchg8b() {
-  alignas(8) u32 cell[2] = {5, 0};
-  asm volatile(
-      "pushfl\n popfl\n jmp 1f\n 1: addl %[operand], %%ebx\n cmpxchg8b %[cell]\n movl %%cr0, %%ecx"
-      : [cell] "+m"(cell)
-      : "a"(5), "b"(0), "c"(0), "d"(0), [operand] "S"(0xc1221100)
-      : "cc", "memory");
-  return cell[0];
-}
-
 void control_registers() {
-  privileged("exit-after-cmpxchg8b", exit_after_cmpxchg8b, value(0xc1221100));
   privileged("read-cr0", [] { return read_cr<0>(); }, value(kControl0));
   privileged("read-cr3", [] { return read_cr<3>(); }, value(address_of(page_directory)));
   privileged("read-cr4", [] { return read_cr<4>(); }, value(kPse));

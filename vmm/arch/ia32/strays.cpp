@@ -1,5 +1,5 @@
 // Interrupts by lines that no partition has (core/strays.hpp). A masked input of the I/O APIC
-// forgets what comes by it, so one of them at a time, for the time between two heartbeats, leads to
+// forgets what comes by it, so one of them at a time, for a few heartbeats, leads to
 // the monitor on one processor, and is masked again when it has interrupted: a storm costs an exit
 // a heartbeat, and later one in a round of all lines.
 #include <optional>
@@ -18,7 +18,10 @@ constexpr std::uint32_t kNone = ~0u;
 
 constinit std::uint32_t the_listener = kNone;  // a CPU
 constinit std::uint32_t the_line = kNone;      // on which it listens
+constinit std::uint32_t the_beats = 0;         // for which it has listened
 constinit bool has_come = false;
+
+constexpr std::uint32_t kPatience = 8;  // for a line that is quiet; the chip is slow to reach
 
 [[nodiscard]] bool is_general(std::uint32_t cpu) {
   const std::uint32_t partition = cpus[cpu].partition;
@@ -59,7 +62,7 @@ std::optional<std::uint32_t> take_stray(const Cpu& cpu) {
   const bool came = std::exchange(has_come, false);
   const std::uint32_t last = the_line;
   if (!came && last != kNone) {
-    if (is_on_its_way()) return std::nullopt;
+    if (++the_beats % kPatience != 0 || is_on_its_way()) return std::nullopt;
     board::pc::stop_listening(layout::kIoApic, last, kStrayVector);
   }
   // What has begun is followed until it is known to be a storm, or over.

@@ -189,6 +189,7 @@ Verdict decide(Exit& exit) {
     return Verdict::software_interrupt(vector);
   }
   if ((frame.vector & MEZZO_WOKEN) != 0) return end_waiting(exit, vector);
+  if (is_event_vector(vector)) return answer_event(exit, vector, Verdict::resume());
   switch (vector) {
     case 2:
       exit.cause = ExitCause::Nmi;
@@ -213,10 +214,6 @@ Verdict decide(Exit& exit) {
       exit.cause = ExitCause::Hypercall;
       exit.value = frame.eax;
       return answer_hypercall(exit.context, exit.partition, doorbells, log);
-    case kStrayVector:
-    case kTickVector:
-    case kEventVector:
-      return answer_event(exit, vector, Verdict::resume());
     default:
       if (is_shared(exit.cpu) && core::take_for_partner(exit.cpu, vector)) {
         exit.cause = ExitCause::Event;
@@ -343,7 +340,10 @@ extern "C" void handle_trap(Frame* frame) {
   frame->cs &= 0xffff;
   frame->ds &= 0xffff;
   frame->es &= 0xffff;
-  frame->eflags = eflags::possible(frame->eflags);
+  // A privileged instruction follows no CMPXCHG8B, and is the way that is to be short.
+  if (frame->vector != static_cast<std::uint32_t>(Vector::GeneralProtection)) {
+    frame->eflags = eflags::possible(frame->eflags);
+  }
   const bool from_guest = frame->ring() != 0 || frame->vector == MEZZO_RETURN_FAULT;
   if (!from_guest) return handle_own_trap(cpu, *frame);
   frame->ss &= 0xffff;
