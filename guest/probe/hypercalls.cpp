@@ -26,8 +26,8 @@ constexpr u32 kMost = mezzo::hypercall::kConsoleWriteMax;
 
 u32 vcall_argument;
 
-// Right after a CMPXCHG8B, whose flags QEMU 7.2 makes of ESI: virtual-8086 mode, single-stepped,
-// and more.
+// Right after a CMPXCHG8B, of whose flags QEMU 7.2 makes virtual-8086 mode, single-stepping, and
+// more out of the operand that was added last.
 u32 call_after_cmpxchg8b() {
   alignas(8) u32 cell[2] = {4, 0};
   u32 a = 4, b = 0, d = 0;  // a: also ConsoleWrite, of nothing
@@ -70,10 +70,10 @@ void console_write() {
 }  // namespace
 
 void probe_hypercalls() {
-  kernel("call-after-cmpxchg8b", call_after_cmpxchg8b, value(0xc1221100));
   if (!under_monitor()) return;
   kernel("call-null", [] { return call(Call::Null); }, value(0));
   kernel("call-version", [] { return call(Call::Version); }, value(mezzo::hypercall::kVersion));
+  kernel("call-after-cmpxchg8b", call_after_cmpxchg8b, value(0xc1221100));
   kernel("call-partition-info", [] { return call(Call::PartitionInfo); }, value(0));
   kernel(
       "call-memory-start", [] { return u32{call(Call::MemoryStart) <= address_of(image_begin)}; },

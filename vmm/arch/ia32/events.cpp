@@ -37,7 +37,7 @@ void route_forwarded_timers() {
 }
 
 std::optional<std::uint8_t> take_event(const Cpu& cpu, std::uint8_t vector) {
-  if (vector == kStrayVector) mask_stray();  // before it is ended, as it may be a level
+  if (vector == kStrayVector) mask_stray(cpu);  // before it is ended, as it may be a level
   local_apic::write(local_apic::Register::EndOfInterrupt, 0);
   if (vector == kTickVector) forward_ticks(cpu);
   if (!__atomic_exchange_n(&tick_due[cpu.index], false, __ATOMIC_ACQ_REL)) return std::nullopt;

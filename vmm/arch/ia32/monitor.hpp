@@ -62,8 +62,8 @@ void choose_listener();
 // At a heartbeat of `cpu`: the line that has interrupted it since the last one. Another one is
 // listened to from now on.
 [[nodiscard]] std::optional<std::uint32_t> take_stray(const Cpu& cpu);
-// The line that is listened to has interrupted this processor. Before that is ended.
-void mask_stray();
+// `cpu` has been interrupted by the line that it listens to, if it does. Before that is ended.
+void mask_stray(const Cpu& cpu);
 
 // ---- heartbeat.cpp ----
 // Lets the HPET send NMIs: to every processor, or, if one of them has a real-time partition, only

@@ -38,10 +38,10 @@ inline constexpr std::uint32_t kResume = 1u << 16;
 inline constexpr std::uint32_t kVirtual8086 = 1u << 17;
 inline constexpr std::uint32_t kArithmetic = 0x8d5;  // CF, PF, AF, ZF, SF, OF
 
-// EFLAGS as a processor can have pushed it. QEMU 7.2 takes bits of an operand for flags,
-// from a CMPXCHG8B on until the next flags are written: most operands are no flags of a guest,
-// whose IOPL is 1 and which is never in virtual-8086 mode. Of such a value as little is believed as
-// the guest needs to go on.
+// EFLAGS as a processor can have pushed it. QEMU 7.2 takes bits of an operand for flags, from a
+// CMPXCHG8B on until the next flags are written: most operands are no flags of a guest, whose IOPL
+// is 1 and which is never in virtual-8086 mode. Of such a value as little is believed as the guest
+// needs to go on.
 [[nodiscard]] constexpr std::uint32_t possible(std::uint32_t pushed) {
   constexpr std::uint32_t kNever = 0xffc08028 | kVirtual8086;
   constexpr std::uint32_t kSame = kNever | kAlwaysSet | kIopl;

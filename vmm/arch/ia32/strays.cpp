@@ -1,7 +1,8 @@
 // Interrupts by lines that no partition has (core/strays.hpp). A masked input of the I/O APIC
 // forgets what comes by it, so one of them at a time, for a few heartbeats, leads to
 // the monitor on one processor, and is masked again when it has interrupted: a storm costs an exit
-// a heartbeat, and later one in a round of all lines.
+// or two a heartbeat, and later in a round of all lines. While the guest there takes no interrupts,
+// nothing is counted.
 #include <optional>
 #include <utility>
 
@@ -59,20 +60,22 @@ bool is_listener(std::uint32_t cpu) { return cpu == the_listener; }
 
 std::optional<std::uint32_t> take_stray(const Cpu& cpu) {
   if (!is_listener(cpu.index)) return std::nullopt;
-  const bool came = std::exchange(has_come, false);
   const std::uint32_t last = the_line;
-  if (!came && last != kNone) {
-    if (++the_beats % kPatience != 0 || is_on_its_way()) return std::nullopt;
+  if (last != kNone) {
+    if (!has_come && ++the_beats < kPatience) return std::nullopt;
     board::pc::stop_listening(layout::kIoApic, last, kStrayVector);
+    if (is_on_its_way()) return std::nullopt;  // another one of this line's
   }
+  const bool came = std::exchange(has_come, false);
+  the_beats = 0;
   // What has begun is followed until it is known to be a storm, or over.
   if (!came || status_region.strays[last] >= kStorm) the_line = line_after(last);
   board::pc::listen(layout::kIoApic, the_line, apic_ids[cpu.index], kStrayVector);
   return came ? std::optional(last) : std::nullopt;
 }
 
-void mask_stray() {
-  if (the_line == kNone) return;
+void mask_stray(const Cpu& cpu) {
+  if (!is_listener(cpu.index) || the_line == kNone) return;
   board::pc::stop_listening(layout::kIoApic, the_line, kStrayVector);
   has_come = true;
 }

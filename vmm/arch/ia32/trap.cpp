@@ -340,7 +340,8 @@ extern "C" void handle_trap(Frame* frame) {
   frame->cs &= 0xffff;
   frame->ds &= 0xffff;
   frame->es &= 0xffff;
-  // A privileged instruction follows no CMPXCHG8B, and is the way that is to be short.
+  // What comes between any two instructions, as NMIs do. A fault right after a CMPXCHG8B would have
+  // to be asked for; its way is kept short.
   if (frame->vector != static_cast<std::uint32_t>(Vector::GeneralProtection)) {
     frame->eflags = eflags::possible(frame->eflags);
   }
