@@ -108,10 +108,25 @@ TEST(Schedule, MistakesOfFormAreRefused) {
                  "'panic' is not a value of 'on_overrun'");
   expect_refusal("schedule = 3\n" + vexpress_text(armv7_partition("a", 0)),
                  "'schedule' must be a list of tables");
-  expect_refusal(
-      "[machine]\nmemory = \"512 MiB\"\n[[partition]]\nname = \"a\"\ncpu = 0\n"
-      "memory = \"64 MiB\"\nkernel = { file = \"x\" }\n[[schedule]]\ncpu = 0\n",
-      "'schedule' has no meaning on board pc");
+}
+
+// Partitions a and b on processor 0 of a PC, and its table; `a` and `b`: of them.
+std::string on_pc(std::string_view a, std::string_view b) {
+  return fmt::format(
+      "[machine]\nmemory = \"512 MiB\"\n"
+      "[[partition]]\nname = \"a\"\ncpu = 0\nmemory = \"64 MiB\"\nkernel = {{ package = \"x\" "
+      "}}\n{}\n"
+      "[[partition]]\nname = \"b\"\ncpu = 0\nmemory = \"64 MiB\"\nkernel = {{ package = \"x\" "
+      "}}\n{}\n"
+      "[[schedule]]\ncpu = 0\nframe = \"10 ms\"\nwindows = [\n{}]\n",
+      a, b, kWindows);
+}
+
+TEST(Schedule, OnAPcIsForARealTimePartitionAndAnother) {
+  const auto real_time = "kind = \"realtime\"", with_pic = "interrupts = \"pic\"";
+  EXPECT_EQ(refusal(on_pc(real_time, with_pic)), "");
+  expect_refusal(on_pc("", with_pic), "processor 0 has two owners");
+  expect_refusal(on_pc(real_time, ""), "only the PIC is left to interrupt it");
 }
 
 TEST(WatchdogKeys, AreReadAndBounded) {

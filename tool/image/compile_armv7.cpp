@@ -48,25 +48,10 @@ class Compiler {
     plan.board = {static_cast<std::uint32_t>(board_.ram_base),
                   static_cast<std::uint32_t>(system_.machine.memory), board_.armv7.distributor,
                   board_.armv7.interface, board_.armv7.private_timer};
-    for (const system::Schedule& schedule : system_.schedules) add_schedule(schedule);
     return builder_.seal(*bundle);
   }
 
  private:
-  // check() has seen to it that there is room.
-  void add_schedule(const system::Schedule& schedule) {
-    plan::Plan& plan = builder_.plan();
-    plan::Schedule& row = plan.schedules[plan.schedule_count++];
-    row.cpu = schedule.cpu;
-    row.frame_us = schedule.frame_us;
-    row.tolerance_us = schedule.tolerance_us;
-    row.on_overrun = schedule.on_overrun;
-    for (const system::TimeWindow& window : schedule.windows) {
-      row.windows[row.window_count++] = {static_cast<std::uint32_t>(window.partition),
-                                         window.start_us, window.length_us};
-    }
-  }
-
   // Each Linux without a timer of the board gets the next one that nobody has: it is its clock.
   void share_timers() {
     timers_.resize(system_.partitions.size());

@@ -121,8 +121,25 @@ std::uint64_t PlanBuilder::bundle_size() const {
   return whole_pages(sizeof(plan::Plan)) + store_size();
 }
 
+// check() has seen to it that there is room.
+void PlanBuilder::add_schedules() {
+  plan::Plan& plan = image_.plan;
+  for (const system::Schedule& schedule : system_.schedules) {
+    plan::Schedule& added = plan.schedules[plan.schedule_count++];
+    added.cpu = schedule.cpu;
+    added.frame_us = schedule.frame_us;
+    added.tolerance_us = schedule.tolerance_us;
+    added.on_overrun = schedule.on_overrun;
+    for (const system::TimeWindow& window : schedule.windows) {
+      added.windows[added.window_count++] = {static_cast<std::uint32_t>(window.partition),
+                                             window.start_us, window.length_us};
+    }
+  }
+}
+
 CompiledImage PlanBuilder::seal(std::uint32_t bundle_address) {
   plan::Plan& plan = image_.plan;
+  add_schedules();
   image_.store = store_.release();
   image_.bundle_address = bundle_address;
   image_.warnings = diagnostics_;

@@ -44,6 +44,7 @@ class PlanBuilder {
   [[nodiscard]] CompiledImage seal(std::uint32_t bundle_address);
 
  private:
+  void add_schedules();
   plan::Partition& row() { return image_.plan.partitions[image_.plan.partition_count - 1]; }
 
   const system::System& system_;

@@ -67,7 +67,7 @@ std::string machine_text(const system::System& system, const CompiledImage& imag
   rows.push_back({plan.monitor_base, plan.monitor_size, "monitor"});
   const std::uint64_t top = std::uint64_t{plan.monitor_base} + plan.monitor_size;
   rows.push_back({top, machine.memory - top, "firmware tables"});
-  text += "memory:\n" + memory_text(std::move(rows), 0);
+  text += schedules_text(system) + "memory:\n" + memory_text(std::move(rows), 0);
   return text + fmt::format("  the boot loader puts the plan and the copies at {:#x} first\n",
                             image.bundle_address);
 }

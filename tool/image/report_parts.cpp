@@ -32,6 +32,22 @@ std::string memory_text(std::vector<Row> rows, std::uint64_t base) {
   return text;
 }
 
+std::string schedules_text(const system::System& system) {
+  std::string text;
+  for (const system::Schedule& schedule : system.schedules) {
+    const bool stops = schedule.on_overrun == plan::OverrunPolicy::Stop;
+    text += fmt::format("time table of processor {}: frame {}, tolerance {}, on an overrun: {}\n",
+                        schedule.cpu, system::time_text(schedule.frame_us),
+                        system::time_text(schedule.tolerance_us), stops ? "stop" : "log");
+    for (const system::TimeWindow& window : schedule.windows) {
+      text += fmt::format("  at {}: {} for {}\n", system::time_text(window.start_us),
+                          system.partitions[window.partition].name,
+                          system::time_text(window.length_us));
+    }
+  }
+  return text;
+}
+
 std::string files_text(const PartitionReport& report) {
   std::string text = fmt::format("  kernel: {}\n", report.kernel_format);
   if (!report.kernel_package.empty()) {

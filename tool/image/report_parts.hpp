@@ -21,6 +21,9 @@ struct Row {
 // The rows in the order of their addresses, with what lies between them from `base` on.
 [[nodiscard]] std::string memory_text(std::vector<Row> rows, std::uint64_t base);
 
+// The processors' time tables.
+[[nodiscard]] std::string schedules_text(const system::System& system);
+
 // Kernel, package, checksum and initramfs.
 [[nodiscard]] std::string files_text(const PartitionReport& report);
 [[nodiscard]] std::string disk_text(const system::Partition& partition);

@@ -188,11 +188,10 @@ void parse_root(const toml::table& root, Context& context, System& system) {
       }
     }
   }
+  parse_tables(reader, "schedule", context, system, system.schedules, parse_schedule);
   if (context.board->is_armv7()) {
     reader.refuse({"link", "channel"}, context.board->name);
-    parse_tables(reader, "schedule", context, system, system.schedules, parse_schedule);
   } else {
-    reader.refuse({"schedule"}, context.board->name);
     parse_tables(reader, "link", context, system, system.links, parse_link);
     parse_tables(reader, "channel", context, system, system.channels, parse_channel);
   }

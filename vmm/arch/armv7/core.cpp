@@ -23,11 +23,6 @@ namespace mpcore = device::mpcore;
   return irq::GicDistributor(io::MachineRegisters(HostPhysical{the_plan.board.distributor}));
 }
 
-// So many ticks of now().
-[[nodiscard]] std::uint32_t ticks_of(std::uint32_t microseconds) {
-  return microseconds * kPeripheralClockMhz;
-}
-
 [[nodiscard]] bool is_commanded(std::uint32_t partition) {
   return armv7::is_commanded() && status_region.control.partition == partition;
 }
@@ -69,20 +64,9 @@ void Core::add(Cpu& cpu) {
 }
 
 void Core::set_schedule(const plan::Schedule& schedule) {
-  on_overrun_ = schedule.on_overrun;
-  tolerance_ = ticks_of(schedule.tolerance_us);
-  table_.emplace(ticks_of(schedule.frame_us));
-  for (const plan::TimeWindow& window : std::span(schedule.windows).first(schedule.window_count)) {
-    const auto is_owner = [&](const Member& member) {
-      return member.cpu->partition == window.partition;
-    };
-    const auto members = std::span(members_).first(count_);
-    const auto owner = std::ranges::find_if(members, is_owner);
-    is_broken_ |= owner == members.end() ||
-                  !table_->add({.owner = static_cast<std::size_t>(owner - members.begin()),
-                                .begin = ticks_of(window.start_us),
-                                .length = ticks_of(window.length_us)});
-  }
+  constexpr Schedule::Clock kClock{.status_khz = kPeripheralClockMhz * 1000};
+  table_.emplace(schedule, the_plan, status_region, kClock);
+  is_broken_ |= table_->is_broken();
 }
 
 void Core::start(Cpu& cpu) {
@@ -90,10 +74,9 @@ void Core::start(Cpu& cpu) {
   distributor().claim(mpcore::kPrivateTimerLine, 0);
 }
 
-// What the monitor did to build the guest is not the guest's fault.
 void Core::begin(Cpu& cpu) {
   members_[cpu.member].is_built = true;
-  members_[cpu.member].overrun_us = 0;
+  if (table_) table_->forgive(cpu.partition);
   yield(cpu, Rest::None);
 }
 
@@ -132,9 +115,7 @@ bool Core::take_beat(const Cpu& cpu) {
 }
 
 std::optional<Verdict> Core::take_overrun(const Cpu& cpu) {
-  const std::uint32_t overrun = std::exchange(members_[cpu.member].overrun_us, 0);
-  if (overrun == 0) return std::nullopt;
-  return Verdict::stop(status::StopReason::Overrun, overrun);
+  return table_ ? table_->take_overrun(cpu.partition) : std::nullopt;
 }
 
 bool Core::are_all_built() const {
@@ -143,7 +124,11 @@ bool Core::are_all_built() const {
 
 std::uint32_t Core::admitted() const {
   if (!table_) return ~0u;
-  return table_->slot().owner ? 1u << *table_->slot().owner : 0;
+  std::uint32_t owner = 0;
+  for (std::size_t n = 0; n < count_; ++n) {
+    if (table_->slot().owner == members_[n].cpu->partition) owner |= 1u << n;
+  }
+  return owner;
 }
 
 status::Share& Core::share_of(std::size_t member) const {
@@ -170,39 +155,11 @@ void Core::begin_sharing() {
 // A boundary has passed only if the timer has run out, or was not set.
 void Core::follow_table() {
   if (!is_sharing_ && are_all_built()) begin_sharing();
-  if (is_sharing_ && table_ && must_set_timer_ && table_->advance(now())) {
-    last_ran_ = has_slept_ ? std::nullopt : std::optional(current_);
+  if (is_sharing_ && table_ && must_set_timer_) {
+    const std::size_t running = members_[current_].cpu->partition;
+    (void)table_->advance(now(), has_slept_ ? std::nullopt : std::optional(running));
   }
   has_slept_ = false;
-}
-
-// Whoever's window it is has the processor now, and uses it or lets it sleep.
-void Core::enter_window() {
-  if (!is_sharing_ || !table_) return;
-  const auto entry = table_->enter(now());
-  if (!entry) return;
-  status::Share& share = share_of(entry->owner);
-  share.windows = share.windows + 1 + entry->missed;
-  share.missed = share.missed + entry->missed;
-  share.late_ticks = share.late_ticks + entry->late;
-  const bool is_worst = entry->late > share.late_most;
-  if (is_worst) share.late_most = entry->late;
-  if (entry->late <= tolerance_ && entry->missed == 0) return;
-  share.overruns = share.overruns + 1;
-  const std::uint32_t late =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(entry->late, ~0u)) / kPeripheralClockMhz;
-  const auto name_of = [&](std::size_t member) {
-    return the_plan.partitions[members_[member].cpu->partition].name;
-  };
-  // Each new worst one, so that the log is not filled by what comes in every frame.
-  if (is_worst) {
-    log.line(name_of(entry->owner), ": a window began ", late, " us late, ",
-             static_cast<std::uint32_t>(entry->missed), " missed; before it ran ",
-             last_ran_ ? name_of(*last_ran_) : "nobody");
-  }
-  if (on_overrun_ == plan::OverrunPolicy::Stop && last_ran_) {
-    members_[*last_ran_].overrun_us = std::max(late, 1u);
-  }
 }
 
 void Core::rest_until_interrupt() {
@@ -242,7 +199,7 @@ void Core::yield(Cpu& cpu, Rest rest) {
       switch_to(cpu, *next);  // who leaves this loop, or first comes into it, with the timer set
       continue;
     }
-    enter_window();
+    if (is_sharing_ && table_) table_->enter(now(), log);
     set_timer();
     if (next || (!table_ && cpu.interrupts.has_beaten())) break;
     rest_until_interrupt();

@@ -8,7 +8,7 @@
 // (irq/virtual_gic.hpp); timers are software (device/shared_core_page.hpp) over the processor's own
 // one. By priority, a more urgent partition runs as soon as it has an interrupt to take, at the end
 // of the exit that finds it; a less urgent one runs when all others wait. By a time table
-// (core/time_table.hpp), nobody runs outside of its windows, and what interrupts it waits on its
+// (core/schedule.hpp), nobody runs outside of its windows, and what interrupts it waits on its
 // list; the processor's timer ends a window.
 //
 // All functions run on this processor with interrupts off.
@@ -20,7 +20,7 @@
 
 #include "arch/armv7/devices.hpp"
 #include "arch/armv7/private_page.hpp"
-#include "core/time_table.hpp"
+#include "core/schedule.hpp"
 #include "core/verdict.hpp"
 #include "irq/shared_core.hpp"
 
@@ -85,7 +85,6 @@ class Core {
     Rest rest = Rest::None;
     bool is_built = false;  // once, or a copy of an image was found damaged
     bool has_beaten = false;
-    std::uint32_t overrun_us = 0;  // of another one's window, for which it is to be stopped
   };
 
   [[nodiscard]] bool are_all_built() const;
@@ -97,7 +96,6 @@ class Core {
   void charge(std::uint64_t time);
   void begin_sharing();
   void follow_table();
-  void enter_window();
   void rest_until_interrupt();
   void switch_to(Cpu& from, std::size_t to);
 
@@ -107,13 +105,10 @@ class Core {
   std::size_t floating_point_ = 0;  // whose registers the processor has
   bool must_set_timer_ = false, is_broken_ = false;
 
-  std::optional<TimeTable> table_;
-  plan::OverrunPolicy on_overrun_ = plan::OverrunPolicy::Log;
-  std::uint32_t tolerance_ = 0;          // ticks
-  std::optional<std::size_t> last_ran_;  // as the present slot began; nothing: the processor slept
-  bool is_sharing_ = false;              // all have been built
-  bool has_slept_ = false;               // since follow_table() was here
-  std::uint64_t charged_ = 0;            // until when time has been counted
+  std::optional<Schedule> table_;
+  bool is_sharing_ = false;    // all have been built
+  bool has_slept_ = false;     // since follow_table() was here
+  std::uint64_t charged_ = 0;  // until when time has been counted
 };
 
 }  // namespace mezzo::armv7

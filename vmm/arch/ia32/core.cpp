@@ -1,7 +1,9 @@
 // Which of a processor's two partitions runs, and what the processor itself keeps for it.
 #include "arch/ia32/core.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 
 #include "arch/ia32/instructions.hpp"
@@ -10,7 +12,10 @@
 #include "arch/ia32/msr.hpp"
 #include "arch/ia32/paging.hpp"
 #include "arch/ia32/processor.hpp"
+#include "core/division.hpp"
+#include "core/schedule.hpp"
 #include "core/trace.hpp"
+#include "core/verify.hpp"
 #include "irq/heartbeat.hpp"
 
 namespace mezzo::ia32::core {
@@ -97,6 +102,14 @@ void restore(Cpu& cpu) {
   write_dr<7>(kept.debug_control);
 }
 
+// What `cpu` has run until now is counted.
+void charge(Cpu& cpu) {
+  const std::uint64_t now = read_tsc();
+  status::Share& share = status_region.partitions[cpu.partition].share;
+  share.run_ticks = share.run_ticks + (now - cpu.sharing.running_since);
+  cpu.sharing.running_since = now;
+}
+
 // The PIC's interrupts come, or wait.
 void open_line(bool open) {
   local_apic::write(Register::LineZero,
@@ -105,13 +118,50 @@ void open_line(bool open) {
   if (!open) local_apic::write(Register::TaskPriority, local_apic::read(Register::TaskPriority));
 }
 
+// The two share by a time table; if there is none, by priority.
+constinit std::optional<Schedule> the_schedule{};
+
+// `vector`, by which the local APIC may interrupt the urgent one, leads to the monitor while the
+// other one runs.
+void keep_vector(Cpu& urgent, std::uint32_t entry) {
+  Cpu& other = *urgent.sharing.partner;
+  const auto vector = static_cast<std::uint8_t>(entry);
+  if (vector < MEZZO_FIRST_DEVICE_VECTOR || keeps_vector(other, vector)) return;
+  urgent.sharing.vectors[vector / 32] |= 1u << vector % 32;
+  other.guest_idt[vector] = stub_gate(vector, other.guest_idt[vector].dpl());
+}
+
+// While it lives, the local APIC keeps the urgent one's interrupts, if they are not to be the end
+// of the other one's turn. One that has been told to the processor already becomes a spurious one.
+class Hold {
+ public:
+  Hold(Cpu& cpu, Rest rest)
+      : holds_(cpu.sharing.is_urgent && (the_schedule || rest == Rest::Dormant)) {
+    constexpr std::uint32_t kAll = 0xff;
+    if (!holds_) return;
+    keep_vector(cpu, local_apic::read(Register::SpuriousVector));
+    priority_ = local_apic::read(Register::TaskPriority);
+    local_apic::write(Register::TaskPriority, kAll);
+  }
+  ~Hold() {
+    if (holds_) local_apic::write(Register::TaskPriority, priority_);
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  bool holds_;
+  std::uint32_t priority_ = 0;
+};
+
 // The partner is current for a while.
 void run_partner(Cpu& cpu, Rest rest) {
   Cpu& partner = *cpu.sharing.partner;
+  const Hold hold(cpu, rest);
   cpu.sharing.rest = rest;
   charge(cpu);
   partner.sharing.running_since = cpu.sharing.running_since;
-  open_line(cpu.sharing.is_urgent && partner.sharing.rest != Rest::Dormant);
+  open_line(cpu.sharing.is_urgent && (the_schedule || partner.sharing.rest != Rest::Dormant));
   record_switch(status_region, status_region.traces[cpu.index],
                 static_cast<std::uint32_t>(partner.sharing.running_since),
                 status::ExitCause::PartitionSwitch, cpu.partition, partner.partition);
@@ -160,27 +210,38 @@ void run_partner(Cpu& cpu, Rest rest) {
 // The vectors of the urgent one, as it has its local APIC and its doorbells now, lead to the
 // monitor while the partner runs.
 void keep_vectors(Cpu& urgent) {
-  Cpu& other = *urgent.sharing.partner;
-  const auto keep = [&](std::uint32_t entry) {
-    const auto vector = static_cast<std::uint8_t>(entry);
-    if (vector < MEZZO_FIRST_DEVICE_VECTOR || keeps_vector(other, vector)) return;
-    urgent.sharing.vectors[vector / 32] |= 1u << vector % 32;
-    other.guest_idt[vector] = stub_gate(vector, other.guest_idt[vector].dpl());
-  };
-  local_apic::for_each_entry([&](Register entry) { keep(local_apic::read(entry)); });
-  keep(local_apic::read(Register::SpuriousVector));
+  const auto keep = [&urgent](Register entry) { keep_vector(urgent, local_apic::read(entry)); };
+  local_apic::for_each_entry(keep);
+  keep(Register::SpuriousVector);
   for (std::uint32_t n = 0; n < the_plan.channel_count; ++n) {
     if (const auto end = end_of_channel(the_plan, urgent.partition, n)) {
-      keep(doorbells.vector_of(*end));
+      keep_vector(urgent, doorbells.vector_of(*end));
     }
   }
 }
 
-// Ticks of the HPET in 2^24 clocks of the local APIC's timer; 0: it cannot send the NMI.
-constinit std::uint64_t ticks_in_clocks = 0;
+// The HPET can send single NMIs.
+constinit bool has_single_nmi = false;
+
+// Ticks of the HPET in 2^24 clocks of the local APIC's timer, and in 2^24 ticks of the time table.
+constinit std::uint64_t ticks_in_clocks = 0, ticks_in_table = 0;
 constexpr unsigned kClocksShift = 24;
 
+// A table's tick is so many of the TSC, so that the longest frame has fewer than 2^32 of them with
+// any clock below 6.8 GHz.
+constexpr unsigned kTableShift = 4;
+[[nodiscard]] std::uint64_t table_time() { return read_tsc() >> kTableShift; }
+
 constexpr std::uint32_t kMicrosecondsLate = 2;  // so long after the timer's interrupt the NMI comes
+
+constexpr std::uint32_t kFurthestNmi = 1u << 30;  // ticks; a wrong clock is never followed further
+
+[[nodiscard]] std::uint64_t compute_table_clock(const irq::Hpet& hpet) {
+  constexpr std::uint64_t kFemtoseconds = 1'000'000'000'000'000;  // of a second
+  const std::uint64_t hertz = Division::of(kFemtoseconds, hpet.period_fs()).quotient;
+  const std::uint64_t tsc_hertz = std::uint64_t{status_region.tsc_khz} * 1000;
+  return Division::of(hertz << (kTableShift + kClocksShift), tsc_hertz).quotient;
+}
 
 [[nodiscard]] std::uint64_t measure_clock(const irq::Hpet& hpet) {
   constexpr std::uint32_t kMicroseconds = 10'000, kLongest = ~0u;
@@ -200,17 +261,90 @@ constexpr std::uint32_t kMicrosecondsLate = 2;  // so long after the timer's int
 // The NMI that follows the interrupt of the urgent one's timer, if the other guest does not let it
 // in. False if the interrupt is due now.
 [[nodiscard]] bool expect_timer() {
-  constexpr std::uint64_t kFurthest = 1u << 30;
   const std::uint64_t clocks = local_apic::clocks_to_timer();
-  if (clocks == 0 || clocks > kFurthest || ticks_in_clocks == 0) return true;
+  if (clocks == 0 || clocks > kFurthestNmi || !has_single_nmi) return true;
   const std::uint64_t ticks = clocks * ticks_in_clocks >> kClocksShift;
   constexpr std::uint64_t kMismatch = 8192;  // the two clocks are not measured better than that
   const irq::Hpet hpet(layout::kHpet);
   const std::uint64_t due = ticks + ticks / kMismatch + hpet.ticks_of(kMicrosecondsLate);
-  return due > kFurthest || hpet.send_nmi_in(static_cast<std::uint32_t>(due));
+  return due > kFurthestNmi || hpet.send_nmi_in(static_cast<std::uint32_t>(due));
 }
-void expect_no_timer() {
-  if (ticks_in_clocks != 0) irq::Hpet(layout::kHpet).cancel_nmi();
+void expect_no_nmi() {
+  if (has_single_nmi) irq::Hpet(layout::kHpet).cancel_nmi();
+}
+
+// The NMI that ends the present slot is to be set anew: another one has come.
+constinit bool must_expect_boundary = false;
+
+// False if the slot is over.
+[[nodiscard]] bool expect_boundary() {
+  const std::uint64_t now = table_time(), end = the_schedule->slot().end;
+  if (now >= end) return false;
+  const std::uint64_t ticks = (end - now) * ticks_in_table >> kClocksShift;
+  const auto due = static_cast<std::uint32_t>(std::min<std::uint64_t>(ticks, kFurthestNmi));
+  return irq::Hpet(layout::kHpet).send_nmi_in(due);
+}
+
+// What has not begun to share does so when both are built, at the beginning of the first frame.
+void begin_sharing(Cpu& cpu) {
+  the_schedule->start(table_time());
+  must_expect_boundary = true;
+  cpu.sharing.running_since = read_tsc();
+  for (const std::uint32_t partition : {cpu.partition, cpu.sharing.partner->partition}) {
+    status::Share& share = status_region.partitions[partition].share;
+    share.since_tsc = cpu.sharing.running_since;
+    share.run_ticks = 0;
+  }
+}
+
+// So long before it ends a slot is taken to be over: the clocks of table and NMI are two, and what
+// is nearer is not worth another NMI.
+constexpr std::uint32_t kNearUs = 2;
+constinit std::uint32_t near = 0;
+
+// The present slot; the NMI comes when it ends. `running`: as of Schedule::advance().
+[[nodiscard]] const TimeTable::Slot& follow_clock(std::optional<std::size_t> running) {
+  do {
+    if (the_schedule->advance(table_time() + near, running)) must_expect_boundary = true;
+  } while (must_expect_boundary && !expect_boundary());
+  must_expect_boundary = false;
+  return the_schedule->slot();
+}
+
+// Sleeps until an NMI, whatever interrupts.
+void sleep(Cpu& cpu) {
+  charge(cpu);
+  cpu.fast.nmi_pending = false;
+  unblock_nmi();
+  idle_sleep();
+  must_expect_boundary = true;
+  cpu.sharing.running_since = read_tsc();
+}
+
+// Whose turn it is by the table. Whether it was not that of `cpu` for a while, which is `rest`.
+bool follow_table(Cpu& cpu, Rest rest) {
+  const Cpu& partner = *cpu.sharing.partner;
+  if (!the_schedule->has_started()) {
+    if (!cpu.sharing.is_built) return false;
+    if (!partner.sharing.is_built) {
+      run_partner(cpu, rest);
+      return true;
+    }
+    begin_sharing(cpu);
+  }
+  const bool runs = rest == Rest::None;
+  const TimeTable::Slot& slot =
+      follow_clock(runs ? std::optional<std::size_t>(cpu.partition) : std::nullopt);
+  if (slot.owner == cpu.partition) {
+    the_schedule->enter(table_time(), log);
+    return false;
+  }
+  if (slot.owner) {
+    run_partner(cpu, rest);
+  } else {
+    sleep(cpu);
+  }
+  return true;
 }
 
 // Halts until an interrupt or an NMI. FastPath::woken_by says which.
@@ -233,7 +367,7 @@ void halt_until_woken(Cpu& cpu) {
 
 }  // namespace
 
-void pair(Cpu& urgent, Cpu& other) {
+bool pair(Cpu& urgent, Cpu& other) {
   urgent.sharing.partner = &other;
   urgent.sharing.is_urgent = true;
   other.sharing.partner = &urgent;
@@ -245,24 +379,42 @@ void pair(Cpu& urgent, Cpu& other) {
     status_region.partitions[cpu->partition].share.since_tsc = now;
   }
   const irq::Hpet hpet(layout::kHpet);
-  if (hpet.present() && hpet.prepare_single_nmi(apic_ids[urgent.index])) {
-    ticks_in_clocks = measure_clock(hpet);
-  }
+  has_single_nmi = hpet.present() && hpet.prepare_single_nmi(apic_ids[urgent.index]);
+  if (has_single_nmi) ticks_in_clocks = measure_clock(hpet);
   // What switch_stacks() finds when it comes there for the first time: four registers, and where to
   // go.
   constexpr std::uint32_t kSaved = 5;
   auto* const top = reinterpret_cast<std::uint32_t*>(other.stack.data() + other.stack.size());
   top[-1] = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(&partition_main));
   other.sharing.kept.stack = layout::kCpuArea + sizeof other.stack - kSaved * sizeof *top;
+  const plan::Schedule* const schedule = schedule_of(the_plan, urgent.index);
+  if (schedule == nullptr) return true;
+  the_schedule.emplace(*schedule, the_plan, status_region,
+                       Schedule::Clock{status_region.tsc_khz, kTableShift});
+  near = the_schedule->ticks_of(kNearUs);
+  if (has_single_nmi) ticks_in_table = compute_table_clock(hpet);
+  return has_single_nmi && !the_schedule->is_broken();
+}
+
+void begin(Cpu& cpu) {
+  cpu.sharing.is_built = true;
+  if (the_schedule) the_schedule->forgive(cpu.partition);
+  while (give_way(cpu)) {
+  }
 }
 
 bool give_way(Cpu& cpu) {
+  if (the_schedule) return follow_table(cpu, Rest::None);
   if (!wants_to_run(*cpu.sharing.partner)) return false;
   run_partner(cpu, cpu.sharing.rest);
   return true;
 }
 
 void wait(Cpu& cpu) {
+  if (the_schedule) {
+    if (!follow_table(cpu, Rest::Waiting)) halt_until_woken(cpu);
+    return;
+  }
   if (!cpu.sharing.is_urgent) {
     if (!give_way(cpu)) halt_until_woken(cpu);
     return;
@@ -273,27 +425,44 @@ void wait(Cpu& cpu) {
   if (cpu.fast.woken_by != kNoVector || cpu.fast.nmi_pending || give_way(cpu)) return;
   keep_vectors(cpu);
   if (expect_timer()) run_partner(cpu, Rest::Waiting);
-  expect_no_timer();
+  expect_no_nmi();
 }
 
 // A dormant guest's interrupts wait: the urgent one's in the local APIC, the other one's in the
 // PIC.
 void rest(Cpu& cpu) {
   if (cpu.fast.nmi_pending) return;
-  if (cpu.sharing.is_urgent) {
-    constexpr std::uint32_t kNone = 0xff;
-    const std::uint32_t priority = local_apic::read(Register::TaskPriority);
-    local_apic::write(Register::TaskPriority, kNone);
-    run_partner(cpu, Rest::Dormant);
-    local_apic::write(Register::TaskPriority, priority);
+  if (the_schedule) {
+    cpu.sharing.is_built = true;  // or cannot be, for now
+    if (!follow_table(cpu, Rest::Dormant)) sleep(cpu);
     return;
   }
+  if (cpu.sharing.is_urgent) return run_partner(cpu, Rest::Dormant);
   cpu.sharing.rest = Rest::Dormant;
   open_line(false);
   cpu.fast.woken_by = kNoVector;
   if (!give_way(cpu)) halt_until_woken(cpu);
   cpu.sharing.rest = Rest::None;
   open_line(true);
+}
+
+void heed_nmi(Cpu& cpu) {
+  charge(cpu);
+  must_expect_boundary = true;
+  const bool is_awaited =
+      !the_schedule && !cpu.sharing.is_urgent && cpu.sharing.partner->sharing.rest == Rest::Waiting;
+  if (is_awaited) (void)expect_timer();
+}
+
+void repeat_nmi(const Cpu& cpu) {
+  constexpr std::uint32_t kAgainUs = 10;
+  if (!has_single_nmi || (cpu.sharing.is_urgent && !the_schedule)) return;
+  const irq::Hpet hpet(layout::kHpet);
+  (void)hpet.send_nmi_in(hpet.ticks_of(kAgainUs));
+}
+
+std::optional<Verdict> take_overrun(const Cpu& cpu) {
+  return the_schedule ? the_schedule->take_overrun(cpu.partition) : std::nullopt;
 }
 
 bool take_for_partner(Cpu& cpu, std::uint8_t vector) {
@@ -309,13 +478,6 @@ bool take_for_partner(Cpu& cpu, std::uint8_t vector) {
 bool keeps_vector(const Cpu& cpu, std::uint8_t vector) {
   const Cpu* const urgent = cpu.sharing.is_urgent ? nullptr : cpu.sharing.partner;
   return urgent != nullptr && (urgent->sharing.vectors[vector / 32] >> vector % 32 & 1) != 0;
-}
-
-void charge(Cpu& cpu) {
-  const std::uint64_t now = read_tsc();
-  status::Share& share = status_region.partitions[cpu.partition].share;
-  share.run_ticks = share.run_ticks + (now - cpu.sharing.running_since);
-  cpu.sharing.running_since = now;
 }
 
 }  // namespace mezzo::ia32::core

@@ -1,15 +1,20 @@
-// One processor for two partitions, by fixed priority: an urgent one, whose guest is a real-time
-// kernel and has the local APIC, and another one, whose interrupts come by the PIC. Each has a
-// struct Cpu of its own; at any time one of them is in the monitor's window (layout.h) and is
-// *current*. What the monitor does for a partition it does on that partition's stack, so that it
-// can leave off anywhere: who is switched away from goes on when it is current again.
+// One processor for two partitions, by fixed priority or by a time table: an urgent one, whose
+// guest is a real-time kernel and has the local APIC, and another one, whose interrupts come by the
+// PIC. Each has a struct Cpu of its own; at any time one of them is in the monitor's window
+// (layout.h) and is *current*. What the monitor does for a partition it does on that partition's
+// stack, so that it can leave off anywhere: who is switched away from goes on when it is current
+// again.
 //
-// The urgent one runs until it waits for an interrupt (HLT). Its interrupts are its own meanwhile,
-// as without a partner, and the PIC's wait. While the other one runs, the PIC's interrupts go
-// straight to it, and the vectors of the local APIC are the monitor's: such an interrupt ends the
-// urgent one's waiting. If the other guest does not let interrupts in, an NMI follows, which the
-// HPET sends a little after the urgent one's timer has run out, or with the next heartbeat; at each
-// NMI and each exit the monitor asks the local APIC whether it has an interrupt.
+// By priority, the urgent one runs until it waits for an interrupt (HLT). Its interrupts are its
+// own meanwhile, as without a partner, and the PIC's wait. While the other one runs, the PIC's
+// interrupts go straight to it, and the vectors of the local APIC are the monitor's: such an
+// interrupt ends the urgent one's waiting. If the other guest does not let interrupts in, an NMI
+// follows, which the HPET sends a little after the urgent one's timer has run out, or with the next
+// heartbeat; at each NMI and each exit the monitor asks the local APIC whether it has an interrupt.
+//
+// By a time table (core/schedule.hpp), nobody runs outside of its windows. Their boundaries are
+// NMIs of the HPET; the interrupts of whoever does not run wait in its chip, which is closed. An
+// NMI that hits the monitor itself comes again a little later, so that none is without effect.
 //
 // All functions run on this processor with interrupts off, `cpu` being current.
 #pragma once
@@ -17,6 +22,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "core/verdict.hpp"
 
 namespace mezzo::ia32 {
 
@@ -43,6 +51,7 @@ enum class Rest : std::uint8_t {
 struct Sharing {
   Cpu* partner = nullptr;  // none: the processor has one partition at most
   bool is_urgent = false;
+  bool is_built = false;  // once, or a copy of an image was found damaged
   volatile Rest rest = Rest::None;
   // Of the urgent one: by which vectors the local APIC may interrupt it. Bit n % 32 of word n / 32:
   // vector n.
@@ -53,10 +62,14 @@ struct Sharing {
 
 namespace core {
 
-// Makes the two partners. Before any runs; `urgent` is the one that starts.
-void pair(Cpu& urgent, Cpu& other);
-// The partner runs, if it is more urgent and has something to do, or has a command to obey. Whether
-// it ran; then `cpu` may have a command itself.
+// Makes the two partners. Before any runs; `urgent` is the one that starts. False if the plan has a
+// time table for them that the machine cannot keep.
+[[nodiscard]] bool pair(Cpu& urgent, Cpu& other);
+// The guest of `cpu` is built. Returns when it is to run.
+void begin(Cpu& cpu);
+// Lets the partner run, if it is more urgent and has something to do, or has a command to obey; by
+// a table, as long as `cpu` has no window, lets it run or the processor sleep until an NMI. Whether
+// it did; then `cpu` may have a command itself.
 bool give_way(Cpu& cpu);
 // The guest of `cpu` waits for an interrupt. Returns when one has come (FastPath::woken_by), or
 // there may be a command.
@@ -68,8 +81,13 @@ void rest(Cpu& cpu);
 [[nodiscard]] bool take_for_partner(Cpu& cpu, std::uint8_t vector);
 // Whether `vector` must come to the monitor while `cpu` is current, as it may be the partner's.
 [[nodiscard]] bool keeps_vector(const Cpu& cpu, std::uint8_t vector);
-// What `cpu` has run until now is counted.
-void charge(Cpu& cpu);
+// How the partition ends if it was in the way of the partner's window, and the table's policy is to
+// stop it. Once.
+[[nodiscard]] std::optional<Verdict> take_overrun(const Cpu& cpu);
+// An NMI has come. What `cpu` has run until now is counted, and the next one set anew.
+void heed_nmi(Cpu& cpu);
+// An NMI has hit the monitor itself, which can do nothing about it now.
+void repeat_nmi(const Cpu& cpu);
 
 }  // namespace core
 }  // namespace mezzo::ia32

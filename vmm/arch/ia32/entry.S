@@ -100,14 +100,21 @@ return_iret_fault:
     jmp enter_monitor
 
 /* void idle_wait(bool polls): interrupts off on entry and exit. Halts, or spins. Returns after an interrupt or
-   an NMI, whose handler moves the interrupted EIP to idle_wait_end. void idle_look() lets in an interrupt that waits
-   already, and returns in any case. */
-    .globl idle_look, idle_wait, idle_wait_end
+   an NMI, whose handler moves the interrupted EIP to idle_wait_end, and at once if an NMI has come before. void
+   idle_look() lets in an interrupt that waits already, and returns in any case. void idle_sleep() halts until an NMI. */
+    .globl idle_look, idle_sleep, idle_wait, idle_wait_end
 idle_look:
     sti
     nop
     jmp idle_wait_end
+idle_sleep:
+    cmpb $0, MEZZO_FAST_NMI_PENDING
+    jne idle_wait_end
+    hlt
+    jmp idle_sleep
 idle_wait:
+    cmpb $0, MEZZO_FAST_NMI_PENDING
+    jne idle_wait_end
     cmpb $0, 4(%esp)
     sti
     jne 1f

@@ -101,6 +101,7 @@ inline void out(std::uint16_t port, Value value) {
 
 extern "C" {
 [[noreturn]] void launch(Frame* frame);
+void idle_sleep();
 void idle_look();
 void idle_wait(bool polls);
 void idle_wait_end();

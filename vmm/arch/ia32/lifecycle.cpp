@@ -115,7 +115,7 @@ class Pc {
     cpu_.fast.nmi_pending = false;
     unblock_nmi();
     if (came) relay_heartbeat(cpu_);
-    if (came && is_shared(cpu_)) core::charge(cpu_);
+    if (came && is_shared(cpu_)) core::heed_nmi(cpu_);
     return came;
   }
   [[nodiscard]] bool keeps_time() const { return cpu_.index == timekeeper(); }
@@ -142,7 +142,9 @@ class Pc {
   }
   static void written(std::uint32_t, std::uint32_t) {}  // caches are coherent
   void give_way() const {
-    if (is_shared(cpu_)) (void)core::give_way(cpu_);
+    if (!is_shared(cpu_)) return;
+    while (core::give_way(cpu_)) {
+    }
   }
   [[nodiscard]] static bool trusts_boot_loader() { return false; }
   [[nodiscard]] bool complete() const {
@@ -159,10 +161,7 @@ Lifecycle<Pc> lifecycle_of(Pc& pc, Cpu& cpu) {
 }
 
 [[noreturn]] void begin(Cpu& cpu) {
-  if (is_shared(cpu)) {
-    while (core::give_way(cpu)) {
-    }
-  }
+  if (is_shared(cpu)) core::begin(cpu);
   auto* frame = pointer_to<Frame>(layout::kCpuArea + sizeof cpu.stack - sizeof(Frame));
   *frame = first_frame(partition_of(cpu).row());
   partition_of(cpu).enters(Pc::now());

@@ -145,7 +145,9 @@ void assign_partitions() {
     prepare(partner, row.cpu);
     partner.partition = n;
     if (row.ia32.real_time != 0) std::swap(cpu.partition, partner.partition);
-    core::pair(cpu, partner);
+    if (!core::pair(cpu, partner)) {
+      refuse("a time table needs an HPET that can send NMIs", row.cpu);
+    }
   }
 }
 

@@ -92,11 +92,15 @@ void follow_lines(const Exit& exit) {
 // What an NMI is for: a look at the lines, and at the tool's commands.
 void heed_heartbeat(const Exit& exit) {
   const bool has_beaten = exit.cpu.fast.nmi_pending;
+  const bool shares = is_shared(exit.cpu);
   // Another partition's heartbeat may have found that the watchdog has run out.
-  const bool has_expired = is_shared(exit.cpu) && health::is_due(status_region, exit.cpu.partition);
-  if (!has_beaten && !is_commanded() && !has_expired) return;
-  if (has_beaten) follow_lines(exit);
-  obey_control(exit.cpu);
+  const bool has_expired = shares && health::is_due(status_region, exit.cpu.partition);
+  if (has_beaten || is_commanded() || has_expired) {
+    if (has_beaten) follow_lines(exit);
+    obey_control(exit.cpu);
+  }
+  if (!shares) return;
+  if (const auto overrun = core::take_overrun(exit.cpu)) end_partition(exit.cpu, *overrun);
 }
 
 Verdict emulate_instruction(Exit& exit) {
@@ -320,7 +324,10 @@ void handle_own_trap(Cpu& cpu, Frame& frame) {
     if (fast_idling || !is_nmi) cpu.fast.woken_by = MEZZO_WOKEN | (frame.vector & 0xff);
     return;
   }
-  if (is_nmi) return;
+  if (is_nmi) {
+    if (is_shared(cpu)) core::repeat_nmi(cpu);
+    return;
+  }
   // A watchpoint of the guest's on memory that the monitor touched for it: a trap, nothing to
   // repeat.
   if (frame.vector == static_cast<unsigned>(Vector::Debug)) return;
