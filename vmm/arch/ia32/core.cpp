@@ -461,6 +461,8 @@ void repeat_nmi(const Cpu& cpu) {
   (void)hpet.send_nmi_in(hpet.ticks_of(kAgainUs));
 }
 
+bool needs_nmi(const Cpu& cpu) { return !the_schedule && cpu.sharing.rest == Rest::Waiting; }
+
 std::optional<Verdict> take_overrun(const Cpu& cpu) {
   return the_schedule ? the_schedule->take_overrun(cpu.partition) : std::nullopt;
 }

@@ -9,8 +9,9 @@
 // own meanwhile, as without a partner, and the PIC's wait. While the other one runs, the PIC's
 // interrupts go straight to it, and the vectors of the local APIC are the monitor's: such an
 // interrupt ends the urgent one's waiting. If the other guest does not let interrupts in, an NMI
-// follows, which the HPET sends a little after the urgent one's timer has run out, or with the next
-// heartbeat; at each NMI and each exit the monitor asks the local APIC whether it has an interrupt.
+// follows: the HPET sends one a little after the urgent one's timer has run out, and another
+// processor one after its interrupt. At each NMI and each exit the monitor asks the local APIC
+// whether it has an interrupt.
 //
 // By a time table (core/schedule.hpp), nobody runs outside of its windows. Their boundaries are
 // NMIs of the HPET; the interrupts of whoever does not run wait in its chip, which is closed. An
@@ -81,6 +82,9 @@ void rest(Cpu& cpu);
 [[nodiscard]] bool take_for_partner(Cpu& cpu, std::uint8_t vector);
 // Whether `vector` must come to the monitor while `cpu` is current, as it may be the partner's.
 [[nodiscard]] bool keeps_vector(const Cpu& cpu, std::uint8_t vector);
+// Whether an interrupt for the guest of `cpu`, which another processor has sent, takes an NMI to
+// get past its partner's. Called on that other processor: `cpu` may be neither current nor here.
+[[nodiscard]] bool needs_nmi(const Cpu& cpu);
 // How the partition ends if it was in the way of the partner's window, and the table's policy is to
 // stop it. Once.
 [[nodiscard]] std::optional<Verdict> take_overrun(const Cpu& cpu);

@@ -296,6 +296,9 @@ void Processor::out(std::uint16_t port, std::uint32_t bytes, std::uint32_t value
 
 void Processor::interrupt(const Interrupt& target) {
   local_apic::send_beside_guest(apic_ids[target.cpu], target.vector);
+  if (core::needs_nmi(cpus[target.cpu])) {
+    local_apic::send_beside_guest(apic_ids[target.cpu], local_apic::kDeliverNmi);
+  }
 }
 
 static_assert(Machine<Processor>);
