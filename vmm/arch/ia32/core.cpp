@@ -258,6 +258,9 @@ constexpr std::uint32_t kFurthestNmi = 1u << 30;  // ticks; a wrong clock is nev
   return (ticks << kClocksShift) / clocks;
 }
 
+// An NMI has come. The one that was expected is to be set anew, as it may have been that.
+constinit bool must_expect_nmi = false;
+
 // The NMI that follows the interrupt of the urgent one's timer, if the other guest does not let it
 // in. False if the interrupt is due now.
 [[nodiscard]] bool expect_timer() {
@@ -273,9 +276,6 @@ void expect_no_nmi() {
   if (has_single_nmi) irq::Hpet(layout::kHpet).cancel_nmi();
 }
 
-// The NMI that ends the present slot is to be set anew: another one has come.
-constinit bool must_expect_boundary = false;
-
 // False if the slot is over.
 [[nodiscard]] bool expect_boundary() {
   const std::uint64_t now = table_time(), end = the_schedule->slot().end;
@@ -288,7 +288,7 @@ constinit bool must_expect_boundary = false;
 // What has not begun to share does so when both are built, at the beginning of the first frame.
 void begin_sharing(Cpu& cpu) {
   the_schedule->start(table_time());
-  must_expect_boundary = true;
+  must_expect_nmi = true;
   cpu.sharing.running_since = read_tsc();
   for (const std::uint32_t partition : {cpu.partition, cpu.sharing.partner->partition}) {
     status::Share& share = status_region.partitions[partition].share;
@@ -305,9 +305,9 @@ constinit std::uint32_t near = 0;
 // The present slot; the NMI comes when it ends. `running`: as of Schedule::advance().
 [[nodiscard]] const TimeTable::Slot& follow_clock(std::optional<std::size_t> running) {
   do {
-    if (the_schedule->advance(table_time() + near, running)) must_expect_boundary = true;
-  } while (must_expect_boundary && !expect_boundary());
-  must_expect_boundary = false;
+    if (the_schedule->advance(table_time() + near, running)) must_expect_nmi = true;
+  } while (must_expect_nmi && !expect_boundary());
+  must_expect_nmi = false;
   return the_schedule->slot();
 }
 
@@ -317,7 +317,7 @@ void sleep(Cpu& cpu) {
   cpu.fast.nmi_pending = false;
   unblock_nmi();
   idle_sleep();
-  must_expect_boundary = true;
+  must_expect_nmi = true;
   cpu.sharing.running_since = read_tsc();
 }
 
@@ -405,9 +405,13 @@ void begin(Cpu& cpu) {
 
 bool give_way(Cpu& cpu) {
   if (the_schedule) return follow_table(cpu, Rest::None);
-  if (!wants_to_run(*cpu.sharing.partner)) return false;
-  run_partner(cpu, cpu.sharing.rest);
-  return true;
+  if (wants_to_run(*cpu.sharing.partner)) {
+    run_partner(cpu, cpu.sharing.rest);
+    return true;
+  }
+  const bool has_come = std::exchange(must_expect_nmi, false);
+  if (has_come && cpu.sharing.partner->sharing.rest == Rest::Waiting) (void)expect_timer();
+  return false;
 }
 
 void wait(Cpu& cpu) {
@@ -448,10 +452,7 @@ void rest(Cpu& cpu) {
 
 void heed_nmi(Cpu& cpu) {
   charge(cpu);
-  must_expect_boundary = true;
-  const bool is_awaited =
-      !the_schedule && !cpu.sharing.is_urgent && cpu.sharing.partner->sharing.rest == Rest::Waiting;
-  if (is_awaited) (void)expect_timer();
+  must_expect_nmi = true;
 }
 
 void repeat_nmi(const Cpu& cpu) {
