@@ -311,10 +311,9 @@ constinit std::uint32_t near = 0;
   return the_schedule->slot();
 }
 
-// Sleeps until an NMI, whatever interrupts.
+// Sleeps until an NMI, whatever interrupts; not at all, if one has come that nobody has heeded.
 void sleep(Cpu& cpu) {
   charge(cpu);
-  cpu.fast.nmi_pending = false;
   unblock_nmi();
   idle_sleep();
   must_expect_nmi = true;
@@ -399,8 +398,15 @@ bool pair(Cpu& urgent, Cpu& other) {
 void begin(Cpu& cpu) {
   cpu.sharing.is_built = true;
   if (the_schedule) the_schedule->forgive(cpu.partition);
-  while (give_way(cpu)) {
-  }
+  yield(cpu);
+}
+
+void yield(Cpu& cpu) {
+  bool has_beaten = false;
+  do {
+    if (std::exchange(cpu.fast.nmi_pending, false)) has_beaten = must_expect_nmi = true;
+  } while (give_way(cpu));
+  if (has_beaten) cpu.fast.nmi_pending = true;
 }
 
 bool give_way(Cpu& cpu) {

@@ -72,6 +72,9 @@ void begin(Cpu& cpu);
 // a table, as long as `cpu` has no window, lets it run or the processor sleep until an NMI. Whether
 // it did; then `cpu` may have a command itself.
 bool give_way(Cpu& cpu);
+// As give_way(), until it is the turn of `cpu`; a heartbeat that comes meanwhile can be heeded
+// afterwards.
+void yield(Cpu& cpu);
 // The guest of `cpu` waits for an interrupt. Returns when one has come (FastPath::woken_by), or
 // there may be a command.
 void wait(Cpu& cpu);

@@ -142,9 +142,7 @@ class Pc {
   }
   static void written(std::uint32_t, std::uint32_t) {}  // caches are coherent
   void give_way() const {
-    if (!is_shared(cpu_)) return;
-    while (core::give_way(cpu_)) {
-    }
+    if (is_shared(cpu_)) core::yield(cpu_);
   }
   [[nodiscard]] static bool trusts_boot_loader() { return false; }
   [[nodiscard]] bool complete() const {
