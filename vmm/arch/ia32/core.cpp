@@ -411,13 +411,13 @@ void yield(Cpu& cpu) {
 
 bool give_way(Cpu& cpu) {
   if (the_schedule) return follow_table(cpu, Rest::None);
-  if (wants_to_run(*cpu.sharing.partner)) {
-    run_partner(cpu, cpu.sharing.rest);
-    return true;
+  const Cpu& partner = *cpu.sharing.partner;
+  bool runs = wants_to_run(partner);
+  if (!runs && std::exchange(must_expect_nmi, false) && partner.sharing.rest == Rest::Waiting) {
+    runs = !expect_timer() || wants_to_run(partner);  // it may have run out since the first look
   }
-  const bool has_come = std::exchange(must_expect_nmi, false);
-  if (has_come && cpu.sharing.partner->sharing.rest == Rest::Waiting) (void)expect_timer();
-  return false;
+  if (runs) run_partner(cpu, cpu.sharing.rest);
+  return runs;
 }
 
 void wait(Cpu& cpu) {
