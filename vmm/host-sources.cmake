@@ -8,4 +8,5 @@ list(APPEND MEZZO_VMM_HOST_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/arch/armv7/stubs.cpp
   ${CMAKE_CURRENT_LIST_DIR}/arch/ia32/decode.cpp
   ${CMAKE_CURRENT_LIST_DIR}/arch/ia32/descriptor.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/core/checksum.cpp
   ${CMAKE_CURRENT_LIST_DIR}/diag/log.cpp)

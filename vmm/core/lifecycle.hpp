@@ -12,6 +12,7 @@
 
 #include "abi/plan.hpp"
 #include "abi/status.hpp"
+#include "core/checksum.hpp"
 #include "core/health.hpp"
 #include "core/partition.hpp"
 #include "core/strays.hpp"
@@ -193,7 +194,7 @@ class Lifecycle {
   [[nodiscard]] std::uint32_t checksum(std::uint32_t copy, std::uint32_t size) {
     std::uint32_t sum = 0;
     in_pieces(size, [&](std::uint32_t at, std::uint32_t bytes) {
-      sum = plan::crc32(platform_.memory(copy + at), bytes, sum);
+      sum = checksum_of(platform_.memory(copy + at), bytes, sum);
     });
     return sum;
   }

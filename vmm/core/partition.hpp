@@ -62,9 +62,11 @@ class Partition {
     health::begin(row_, status_.watchdog, now);
     status_.state = status::State::Running;
   }
-  // Its first instruction is next.
+  // Its first instruction is next. Others may have had its processor since it was built, so its
+  // watchdog's time begins anew.
   void enters(std::uint64_t now) const {
     status::Watchdog& watchdog = status_.watchdog;
+    health::begin(row_, watchdog, now);
     if (watchdog.expired_tsc == 0) return;
     watchdog.restart_ticks = now - watchdog.expired_tsc;
     watchdog.restart_most = std::max(watchdog.restart_most, watchdog.restart_ticks);

@@ -102,6 +102,10 @@ class Schedule {
     if (overrun == 0) return std::nullopt;
     return Verdict::stop(status::StopReason::Overrun, overrun);
   }
+  // Whether that would be something.
+  [[nodiscard]] bool has_overrun(std::size_t partition) const {
+    return overrun_us_[partition] != 0;
+  }
   // What the monitor did to build the partition's guest is not the guest's fault.
   void forgive(std::size_t partition) { overrun_us_[partition] = 0; }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "abi/plan.hpp"
+#include "core/checksum.hpp"
 
 namespace mezzo {
 
@@ -143,9 +144,9 @@ struct PlanCheck {
   const auto* bytes = reinterpret_cast<const unsigned char*>(&plan);
   constexpr std::uint32_t kAt = offsetof(plan::Plan, crc32);
   constexpr unsigned char kZero[4] = {};
-  std::uint32_t crc = plan::crc32(bytes, kAt);
-  crc = plan::crc32(kZero, sizeof kZero, crc);
-  crc = plan::crc32(bytes + kAt + 4, sizeof plan - kAt - 4, crc);
+  std::uint32_t crc = checksum_of(bytes, kAt);
+  crc = checksum_of(kZero, sizeof kZero, crc);
+  crc = checksum_of(bytes + kAt + 4, sizeof plan - kAt - 4, crc);
   if (crc != plan.crc32) return {PlanError::BadChecksum};
   if (plan.architecture != architecture) return {PlanError::BadArchitecture};
   if (plan.monitor_size != plan::monitor_size(architecture)) return {PlanError::BadMonitorSize};
@@ -428,7 +429,7 @@ struct PlanCheck {
   for (std::uint32_t n = 0; n < plan.load_count; ++n) {
     const plan::Load& load = plan.loads[n];
     if (!is_in_store(plan, load)) return {PlanError::LoadOutsideStore, n};
-    if (plan::crc32(store + load.store_offset, load.file_size) != load.crc32) {
+    if (checksum_of(store + load.store_offset, load.file_size) != load.crc32) {
       return {PlanError::BadStoreChecksum, n};
     }
   }

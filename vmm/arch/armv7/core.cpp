@@ -76,8 +76,8 @@ void Core::start(Cpu& cpu) {
 
 void Core::begin(Cpu& cpu) {
   members_[cpu.member].is_built = true;
-  if (table_) table_->forgive(cpu.partition);
   yield(cpu, Rest::None);
+  if (table_) table_->forgive(cpu.partition);
 }
 
 void Core::distribute(Cpu& cpu) {

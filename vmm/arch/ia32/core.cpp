@@ -131,27 +131,33 @@ void keep_vector(Cpu& urgent, std::uint32_t entry) {
   other.guest_idt[vector] = stub_gate(vector, other.guest_idt[vector].dpl());
 }
 
-// While it lives, the local APIC keeps the urgent one's interrupts, if they are not to be the end
-// of the other one's turn. One that has been told to the processor already becomes a spurious one.
+// While it lives, an urgent one that is not current holds nothing up but its own: a spurious
+// interrupt has a vector that leads to the monitor, and no interrupt comes, if none is to end the
+// other one's turn.
 class Hold {
  public:
   Hold(Cpu& cpu, Rest rest)
-      : holds_(cpu.sharing.is_urgent && (the_schedule || rest == Rest::Dormant)) {
-    constexpr std::uint32_t kAll = 0xff;
+      : is_urgent_(cpu.sharing.is_urgent), holds_(the_schedule || rest == Rest::Dormant) {
+    constexpr std::uint32_t kAll = 0xff, kSpurious = 0xff;
+    if (!is_urgent_) return;
+    keep_vector(cpu, kSpurious);
+    spurious_ = local_apic::read(Register::SpuriousVector);
+    local_apic::write(Register::SpuriousVector, local_apic::kEnabled | kSpurious);
     if (!holds_) return;
-    keep_vector(cpu, local_apic::read(Register::SpuriousVector));
     priority_ = local_apic::read(Register::TaskPriority);
     local_apic::write(Register::TaskPriority, kAll);
   }
   ~Hold() {
+    if (!is_urgent_) return;
+    local_apic::write(Register::SpuriousVector, spurious_);
     if (holds_) local_apic::write(Register::TaskPriority, priority_);
   }
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
 
  private:
-  bool holds_;
-  std::uint32_t priority_ = 0;
+  bool is_urgent_, holds_;
+  std::uint32_t spurious_ = 0, priority_ = 0;
 };
 
 // The partner is current for a while.
@@ -170,6 +176,8 @@ void run_partner(Cpu& cpu, Rest rest) {
   restore(cpu);
   cpu.sharing.rest = Rest::None;
   // A heartbeat of this processor's is for who runs.
+  partner.fast.nmi_pending = partner.fast.nmi_pending || partner.sharing.has_beaten;
+  partner.sharing.has_beaten = false;
   if (std::exchange(partner.fast.nmi_pending, false)) cpu.fast.nmi_pending = true;
 }
 
@@ -212,7 +220,6 @@ void run_partner(Cpu& cpu, Rest rest) {
 void keep_vectors(Cpu& urgent) {
   const auto keep = [&urgent](Register entry) { keep_vector(urgent, local_apic::read(entry)); };
   local_apic::for_each_entry(keep);
-  keep(Register::SpuriousVector);
   for (std::uint32_t n = 0; n < the_plan.channel_count; ++n) {
     if (const auto end = end_of_channel(the_plan, urgent.partition, n)) {
       keep_vector(urgent, doorbells.vector_of(*end));
@@ -302,8 +309,12 @@ void begin_sharing(Cpu& cpu) {
 constexpr std::uint32_t kNearUs = 2;
 constinit std::uint32_t near = 0;
 
+// Nobody has run since follow_clock() was here last.
+constinit bool has_slept = false;
+
 // The present slot; the NMI comes when it ends. `running`: as of Schedule::advance().
 [[nodiscard]] const TimeTable::Slot& follow_clock(std::optional<std::size_t> running) {
+  if (std::exchange(has_slept, false)) running = std::nullopt;
   do {
     if (the_schedule->advance(table_time() + near, running)) must_expect_nmi = true;
   } while (must_expect_nmi && !expect_boundary());
@@ -311,12 +322,17 @@ constinit std::uint32_t near = 0;
   return the_schedule->slot();
 }
 
-// Sleeps until an NMI, whatever interrupts; not at all, if one has come that nobody has heeded.
+// Sleeps until an NMI, whatever interrupts. If one has come already, which may be the one to wait
+// for, it is kept for later, and there is no sleep.
 void sleep(Cpu& cpu) {
   charge(cpu);
-  unblock_nmi();
-  idle_sleep();
-  must_expect_nmi = true;
+  if (std::exchange(cpu.fast.nmi_pending, false)) {
+    cpu.sharing.has_beaten = true;
+  } else {
+    unblock_nmi();
+    idle_sleep();
+  }
+  has_slept = must_expect_nmi = true;
   cpu.sharing.running_since = read_tsc();
 }
 
@@ -336,6 +352,7 @@ bool follow_table(Cpu& cpu, Rest rest) {
       follow_clock(runs ? std::optional<std::size_t>(cpu.partition) : std::nullopt);
   if (slot.owner == cpu.partition) {
     the_schedule->enter(table_time(), log);
+    if (std::exchange(cpu.sharing.has_beaten, false)) cpu.fast.nmi_pending = true;
     return false;
   }
   if (slot.owner) {
@@ -397,16 +414,13 @@ bool pair(Cpu& urgent, Cpu& other) {
 
 void begin(Cpu& cpu) {
   cpu.sharing.is_built = true;
-  if (the_schedule) the_schedule->forgive(cpu.partition);
   yield(cpu);
+  if (the_schedule) the_schedule->forgive(cpu.partition);
 }
 
 void yield(Cpu& cpu) {
-  bool has_beaten = false;
-  do {
-    if (std::exchange(cpu.fast.nmi_pending, false)) has_beaten = must_expect_nmi = true;
-  } while (give_way(cpu));
-  if (has_beaten) cpu.fast.nmi_pending = true;
+  while (give_way(cpu)) {
+  }
 }
 
 bool give_way(Cpu& cpu) {
@@ -456,6 +470,10 @@ void rest(Cpu& cpu) {
   open_line(true);
 }
 
+bool has_overrun(const Cpu& cpu) {
+  return the_schedule && the_schedule->has_overrun(cpu.partition);
+}
+
 void heed_nmi(Cpu& cpu) {
   charge(cpu);
   must_expect_nmi = true;
@@ -463,9 +481,12 @@ void heed_nmi(Cpu& cpu) {
 
 void repeat_nmi(const Cpu& cpu) {
   constexpr std::uint32_t kAgainUs = 10;
-  if (!has_single_nmi || (cpu.sharing.is_urgent && !the_schedule)) return;
+  // What is being loaded, or rests, looks for it by itself.
+  const bool runs = status_region.partitions[cpu.partition].state == status::State::Running;
+  if (!runs || !has_single_nmi || (cpu.sharing.is_urgent && !the_schedule)) return;
   const irq::Hpet hpet(layout::kHpet);
-  (void)hpet.send_nmi_in(hpet.ticks_of(kAgainUs));
+  while (!hpet.send_nmi_in(hpet.ticks_of(kAgainUs))) {
+  }
 }
 
 bool needs_nmi(const Cpu& cpu) { return !the_schedule && cpu.sharing.rest == Rest::Waiting; }

@@ -54,6 +54,7 @@ struct Sharing {
   bool is_urgent = false;
   bool is_built = false;  // once, or a copy of an image was found damaged
   volatile Rest rest = Rest::None;
+  bool has_beaten = false;  // a heartbeat that is to be heeded later
   // Of the urgent one: by which vectors the local APIC may interrupt it. Bit n % 32 of word n / 32:
   // vector n.
   std::array<std::uint32_t, 256 / 32> vectors{};
@@ -72,8 +73,7 @@ void begin(Cpu& cpu);
 // a table, as long as `cpu` has no window, lets it run or the processor sleep until an NMI. Whether
 // it did; then `cpu` may have a command itself.
 bool give_way(Cpu& cpu);
-// As give_way(), until it is the turn of `cpu`; a heartbeat that comes meanwhile can be heeded
-// afterwards.
+// As give_way(), until it is the turn of `cpu`.
 void yield(Cpu& cpu);
 // The guest of `cpu` waits for an interrupt. Returns when one has come (FastPath::woken_by), or
 // there may be a command.
@@ -91,6 +91,7 @@ void rest(Cpu& cpu);
 // How the partition ends if it was in the way of the partner's window, and the table's policy is to
 // stop it. Once.
 [[nodiscard]] std::optional<Verdict> take_overrun(const Cpu& cpu);
+[[nodiscard]] bool has_overrun(const Cpu& cpu);  // whether that would be something
 // An NMI has come. What `cpu` has run until now is counted, and the next one set anew.
 void heed_nmi(Cpu& cpu);
 // An NMI has hit the monitor itself, which can do nothing about it now.

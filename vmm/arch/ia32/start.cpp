@@ -146,7 +146,7 @@ void assign_partitions() {
     partner.partition = n;
     if (row.ia32.real_time != 0) std::swap(cpu.partition, partner.partition);
     if (!core::pair(cpu, partner)) {
-      refuse("a time table needs an HPET that can send NMIs", row.cpu);
+      refuse("the time table cannot be kept: is there an HPET that can send NMIs?", row.cpu);
     }
   }
 }

@@ -91,16 +91,16 @@ void follow_lines(const Exit& exit) {
 
 // What an NMI is for: a look at the lines, and at the tool's commands.
 void heed_heartbeat(const Exit& exit) {
-  const bool has_beaten = exit.cpu.fast.nmi_pending;
-  const bool shares = is_shared(exit.cpu);
-  // Another partition's heartbeat may have found that the watchdog has run out.
-  const bool has_expired = shares && health::is_due(status_region, exit.cpu.partition);
-  if (has_beaten || is_commanded() || has_expired) {
-    if (has_beaten) follow_lines(exit);
-    obey_control(exit.cpu);
-  }
-  if (!shares) return;
-  if (const auto overrun = core::take_overrun(exit.cpu)) end_partition(exit.cpu, *overrun);
+  const Cpu& cpu = exit.cpu;
+  const bool has_beaten = cpu.fast.nmi_pending;
+  // The partner's heartbeat may have found that the watchdog has run out.
+  const bool is_ending =
+      is_shared(cpu) && (health::is_due(status_region, cpu.partition) || core::has_overrun(cpu));
+  if (!has_beaten && !is_commanded() && !is_ending) return;
+  if (has_beaten) follow_lines(exit);
+  obey_control(exit.cpu);
+  if (!is_ending) return;
+  if (const auto overrun = core::take_overrun(cpu)) end_partition(exit.cpu, *overrun);
 }
 
 Verdict emulate_instruction(Exit& exit) {
